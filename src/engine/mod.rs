@@ -1,0 +1,85 @@
+//! The engine: the one place that builds a DataFusion session with our tables, views and SQL functions.
+
+pub mod functions;
+mod nested;
+mod session;
+pub mod window;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::prelude::DataFrame;
+
+pub use session::Settings;
+pub use window::Window;
+
+use crate::error::{Error, Result};
+use crate::table::Table;
+
+/// Tables, views and functions, ready for SQL. What it shows does not change while it lives.
+pub struct Engine {
+    context: SessionContext,
+    tables: Vec<(&'static Table, Arc<dyn TableProvider>)>,
+    settings: Settings,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("tables", &self.tables.len()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine over stored tables. Providers have the schema of [`Table::schema`] and the partition column `date`.
+    pub async fn new(settings: Settings, tables: Vec<(&'static Table, Arc<dyn TableProvider>)>) -> Result<Engine> {
+        let context = session::context(&settings)?;
+        for (table, provider) in &tables {
+            nested::present(&context, table, provider.clone(), None).await?;
+        }
+        Ok(Engine { context, tables, settings })
+    }
+
+    /// An engine over batches in memory, in the schema of [`Table::schema`]: for a rule's own tests.
+    pub async fn in_memory(settings: Settings, tables: Vec<(&'static Table, Vec<RecordBatch>)>) -> Result<Engine> {
+        let mut providers: Vec<(&'static Table, Arc<dyn TableProvider>)> = Vec::new();
+        for (table, batches) in tables {
+            let dated = batches.iter().map(window::with_date).collect::<Result<Vec<_>>>()?;
+            let provider = MemTable::try_new(window::dated_schema(table), vec![dated]).map_err(sql_error)?;
+            providers.push((table, Arc::new(provider)));
+        }
+        Engine::new(settings, providers).await
+    }
+
+    /// The same tables, each shown as the rows of `window` with a boolean column `fresh`.
+    pub async fn windowed(&self, window: &Window) -> Result<Engine> {
+        let context = session::context(&self.settings)?;
+        for (table, provider) in &self.tables {
+            nested::present(&context, table, provider.clone(), Some(window)).await?;
+        }
+        Ok(Engine { context, tables: self.tables.clone(), settings: self.settings.clone() })
+    }
+
+    /// Plans a read-only query. Anything that would write, create, drop or change settings is refused.
+    pub async fn sql(&self, sql: &str) -> Result<DataFrame> {
+        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        self.context.sql_with_options(sql, read_only).await.map_err(sql_error)
+    }
+
+    /// The session behind it, for listings and shells.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Tables of this engine.
+    pub fn tables(&self) -> impl Iterator<Item = &'static Table> {
+        self.tables.iter().map(|(table, _)| *table)
+    }
+}
+
+/// A DataFusion error as ours: the message without its kind prefix and backtrace.
+pub fn sql_error(error: datafusion::error::DataFusionError) -> Error {
+    Error::Sql(error.strip_backtrace())
+}

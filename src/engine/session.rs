@@ -1,0 +1,47 @@
+//! Builds the session: threads, memory, options and functions.
+
+use std::sync::Arc;
+
+use datafusion::execution::context::{SessionConfig, SessionContext};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+
+use super::{functions, sql_error};
+use crate::error::Result;
+
+/// What a session may use.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Threads for queries.
+    pub threads: usize,
+    /// Bytes that sorts, joins and aggregations may hold before they spill to disk.
+    pub memory: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        Settings { threads, memory: 1 << 30 }
+    }
+}
+
+/// A session with our settings and functions and no tables.
+pub fn context(settings: &Settings) -> Result<SessionContext> {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(settings.threads)
+        .with_information_schema(true)
+        .with_parquet_pruning(true)
+        .with_parquet_bloom_filter_pruning(true);
+    config.options_mut().execution.parquet.pushdown_filters = true;
+    config.options_mut().execution.parquet.reorder_filters = true;
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory)))
+        .build_arc()
+        .map_err(sql_error)?;
+    let state =
+        SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    let context = SessionContext::new_with_state(state);
+    functions::register(&context)?;
+    Ok(context)
+}

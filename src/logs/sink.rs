@@ -1,0 +1,139 @@
+//! Where decoders put what they find in one object: rows, quarantined records, foreign records, and the counts of all three.
+
+use super::rows::{Batch, Rows};
+use super::{LOG_TYPES, LogType};
+use crate::table::{Column, Kind, Table, column, searched};
+
+/// Records that could not be read, with the reason and their first bytes.
+pub static QUARANTINE: Table = Table {
+    name: "quarantine",
+    about: "A record, or the rest of an object, that could not be read.",
+    time_name: None,
+    columns: &QUARANTINE_COLUMNS,
+};
+
+static QUARANTINE_COLUMNS: [Column; 4] = [
+    searched("log", Kind::Text, "log type, when it was recognised before the error"),
+    column("reason", Kind::Text, "why it could not be read"),
+    column("bytes", Kind::Long, "length of the record in bytes"),
+    column("start", Kind::Text, "the first bytes, non-UTF-8 ones replaced"),
+];
+
+/// How much of a quarantined record is kept: enough to recognise it, too little to fill the lake with hostile text.
+const KEPT_BYTES: usize = 512;
+
+/// What was read of one log type in one object.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct Counts {
+    /// Records recognised as this log: decoded or quarantined.
+    pub read: u64,
+    /// Records of them that went to quarantine.
+    pub quarantined: u64,
+}
+
+/// Collects what one object holds.
+#[derive(Debug)]
+pub struct Sink {
+    rows: Vec<Rows>,
+    quarantine: Rows,
+    counts: Vec<Counts>,
+    unrecognised: Counts,
+    foreign: u64,
+    foreign_kind: Option<&'static str>,
+    now: i64,
+}
+
+/// Everything that one object held.
+#[derive(Debug)]
+pub struct Decoded {
+    /// Rows per log type, in the order of [`LOG_TYPES`]; only those that have any.
+    pub batches: Vec<Batch>,
+    /// Quarantined records, if any.
+    pub quarantine: Option<Batch>,
+    /// Counts per log type, in the order of [`LOG_TYPES`].
+    pub counts: Vec<Counts>,
+    /// Records that were quarantined before their log type was known.
+    pub unrecognised: Counts,
+    /// Records (or, for content without records, objects) that are readable but are none of our logs.
+    pub foreign: u64,
+    /// What the first foreign record was, in a few words.
+    pub foreign_kind: Option<&'static str>,
+}
+
+impl Sink {
+    /// An empty sink. `now` (microseconds UTC) is the time that quarantined records carry.
+    pub fn new(now: i64) -> Self {
+        Sink {
+            rows: LOG_TYPES.iter().map(|log| Rows::new(log.table)).collect(),
+            quarantine: Rows::new(&QUARANTINE),
+            counts: vec![Counts::default(); LOG_TYPES.len()],
+            unrecognised: Counts::default(),
+            foreign: 0,
+            foreign_kind: None,
+            now,
+        }
+    }
+
+    /// Decodes one record of a log: `decode` fills and finishes exactly one row, or says why it cannot, before filling any column.
+    pub fn record(
+        &mut self,
+        log: &'static LogType,
+        index: u64,
+        bytes: &[u8],
+        decode: impl FnOnce(&mut Rows) -> Result<(), String>,
+    ) {
+        let Some(place) = LOG_TYPES.iter().position(|known| known.name == log.name) else { return };
+        let outcome = decode(&mut self.rows[place]);
+        self.counts[place].read += 1;
+        if let Err(reason) = outcome {
+            self.counts[place].quarantined += 1;
+            self.keep(Some(log), index, bytes, &reason);
+        }
+    }
+
+    /// Puts a record, or the rest of an object, into quarantine. `log` is given when the type is known.
+    pub fn quarantine(&mut self, log: Option<&'static LogType>, index: u64, bytes: &[u8], reason: &str) {
+        let place = log.and_then(|log| LOG_TYPES.iter().position(|known| known.name == log.name));
+        let counts = match place {
+            Some(place) => &mut self.counts[place],
+            None => &mut self.unrecognised,
+        };
+        counts.read += 1;
+        counts.quarantined += 1;
+        self.keep(log, index, bytes, reason);
+    }
+
+    /// Counts a record that is readable but none of our logs.
+    pub fn foreign(&mut self, kind: &'static str) {
+        self.foreign += 1;
+        self.foreign_kind.get_or_insert(kind);
+    }
+
+    /// True when nothing at all was found yet.
+    pub fn is_empty(&self) -> bool {
+        self.foreign == 0 && self.unrecognised.read == 0 && self.counts.iter().all(|c| c.read == 0)
+    }
+
+    /// Ends the object.
+    pub fn finish(mut self, object: &str) -> Decoded {
+        Decoded {
+            batches: self.rows.iter_mut().filter_map(|rows| rows.take(object)).collect(),
+            quarantine: self.quarantine.take(object),
+            counts: self.counts,
+            unrecognised: self.unrecognised,
+            foreign: self.foreign,
+            foreign_kind: self.foreign_kind,
+        }
+    }
+
+    fn keep(&mut self, log: Option<&'static LogType>, index: u64, bytes: &[u8], reason: &str) {
+        if let Some(log) = log {
+            self.quarantine.text(0, log.name);
+        }
+        self.quarantine.text(1, reason);
+        self.quarantine.long(2, bytes.len() as i64);
+        let start = bytes.get(..KEPT_BYTES).unwrap_or(bytes);
+        self.quarantine.text(3, &String::from_utf8_lossy(start));
+        self.quarantine.finish(self.now, index, 0);
+    }
+}
