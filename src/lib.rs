@@ -9,6 +9,7 @@
 //! Data walks one way. A room uses only the rooms to its left, and only what they publish.
 
 pub mod commands;
+pub mod config;
 pub mod detect;
 pub mod engine;
 pub mod error;

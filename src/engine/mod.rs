@@ -73,6 +73,11 @@ impl Engine {
         &self.context
     }
 
+    /// What it may use.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Tables of this engine.
     pub fn tables(&self) -> impl Iterator<Item = &'static Table> {
         self.tables.iter().map(|(table, _)| *table)

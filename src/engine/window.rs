@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use datafusion::arrow::array::{Array, Date32Array, RecordBatch, TimestampMicrosecondArray};
-use datafusion::arrow::compute::kernels::cast_utils::Parser as _;
-use datafusion::arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::sql_error;
 use crate::error::Result;
@@ -65,9 +64,4 @@ pub fn with_date(batch: &RecordBatch) -> Result<RecordBatch> {
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(days));
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| sql_error(e.into()))
-}
-
-/// Day of a date as written in a partition path (`2026-10-01`), in days since 1970.
-pub fn day(text: &str) -> Option<i32> {
-    Date32Type::parse(text)
 }

@@ -1,1 +1,128 @@
-//! Placeholder.
+//! The lake: Delta tables that are appended to exactly once and read as of one moment.
+
+mod commit;
+mod known;
+pub mod objects;
+mod parquet;
+mod provider;
+mod statistics;
+mod tables;
+mod upkeep;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use deltalake_core::DeltaTable;
+use object_store::ObjectStoreExt;
+use url::Url;
+
+pub use commit::Journal;
+pub use known::Known;
+pub use parquet::{Job, Part};
+pub use writer::{Writer, WriterSettings};
+
+use crate::error::{Error, Result};
+use crate::table::Table;
+
+/// A lake: a folder, or a prefix in a bucket, with one Delta table per [`Table`].
+#[derive(Debug, Clone)]
+pub struct Lake {
+    root: Url,
+    /// Tables of events: each row has an identity and is stored once.
+    events: Vec<&'static Table>,
+    /// Tables that record what Trailhound did and found.
+    records: Vec<&'static Table>,
+}
+
+/// A table of the lake as of one version.
+#[derive(Debug)]
+struct Pinned {
+    table: &'static Table,
+    delta: DeltaTable,
+}
+
+impl Lake {
+    /// A lake at a folder (created when it is written to) or at `s3://bucket/prefix`.
+    ///
+    /// `events` are tables whose rows have an identity, `records` are the others; the objects table is always there.
+    pub async fn at(location: &str, events: Vec<&'static Table>, mut records: Vec<&'static Table>) -> Result<Lake> {
+        let root = tables::root_url(location)?;
+        records.push(&objects::OBJECTS);
+        Ok(Lake { root, events, records })
+    }
+
+    /// True when there is a lake at the location: something was ingested into it once.
+    pub async fn exists(&self) -> Result<bool> {
+        Ok(tables::load(&self.root, &objects::OBJECTS).await?.is_some())
+    }
+
+    /// What people call this lake: a path or an `s3://` address.
+    pub fn name(&self) -> String {
+        match self.root.to_file_path() {
+            Ok(path) => path.display().to_string(),
+            Err(()) => self.root.to_string(),
+        }
+    }
+
+    /// Every table of the lake as of now, ready for SQL. Tables that nothing was written to yet are empty.
+    pub async fn providers(&self) -> Result<Vec<(&'static Table, Arc<dyn TableProvider>)>> {
+        let mut providers: Vec<(&'static Table, Arc<dyn TableProvider>)> = Vec::new();
+        for &table in self.events.iter().chain(&self.records) {
+            let delta = tables::load(&self.root, table).await?;
+            providers.push((table, Arc::new(provider::Snapshot::of(table, delta.as_ref())?)));
+        }
+        Ok(providers)
+    }
+
+    /// Begins an ingest: finishes what a killed process left half published, and reads which objects are known.
+    pub async fn begin(&self) -> Result<Journal> {
+        Journal::open(self).await
+    }
+
+    /// Appends the rows of `part`s to a table of records in one commit. Returns without a commit when there are none.
+    pub async fn append(&self, table: &'static Table, parts: Vec<Part>) -> Result<()> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let pinned = self.open_table(table).await?;
+        commit::append(&pinned, parts).await
+    }
+
+    /// A writer of Parquet files for this lake.
+    pub fn writer(&self, table: &'static Table, settings: WriterSettings) -> Writer {
+        Writer::new(table, self.is_event(table), settings)
+    }
+
+    /// Stores a file of a table. It becomes visible with the commit that names it.
+    pub async fn store(&self, table: &'static Table, part: &mut Part) -> Result<()> {
+        let bytes = part.take_bytes();
+        let store = tables::object_store(&self.root, table)?;
+        let path = object_store::path::Path::from(part.path());
+        store.put(&path, bytes.into()).await.map_err(|e| {
+            Error::Lake(format!("cannot write {} in {}: {}", part.path(), self.name(), crate::error::chain(&e)))
+        })?;
+        Ok(())
+    }
+
+    fn is_event(&self, table: &'static Table) -> bool {
+        self.events.iter().any(|known| known.name == table.name)
+    }
+
+    async fn open_table(&self, table: &'static Table) -> Result<Pinned> {
+        let delta = match tables::load(&self.root, table).await? {
+            Some(delta) => delta,
+            None => tables::create(&self.root, table, self.is_event(table)).await?,
+        };
+        Ok(Pinned { table, delta })
+    }
+
+    async fn open_all(&self) -> Result<HashMap<&'static str, Pinned>> {
+        let mut all = HashMap::new();
+        for &table in self.events.iter().chain(&self.records) {
+            all.insert(table.name, self.open_table(table).await?);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,161 @@
+//! Publishing: rows and the record of the objects that they came from become visible together, once.
+//!
+//! A Delta commit is atomic for one table, and an ingest touches several. So the commit to `objects` decides: it names,
+//! in its commit information, the files that belong to the other tables ("pending"). Those are committed right after,
+//! each with the version of `objects` as its transaction number. A process that dies in between leaves a pending list
+//! that the next ingest finishes; the transaction number makes doing it twice harmless. Ingests of two processes exclude
+//! each other, because a commit to `objects` is only accepted on the version that it was prepared on.
+
+use std::collections::{HashMap, HashSet};
+
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake_core::kernel::{Action, Add, Transaction};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableError};
+use serde_json::Value;
+
+use super::objects::OBJECTS;
+use super::{Known, Lake, Part, Pinned, provider};
+use crate::error::{Error, Result, chain};
+use crate::table::{DATE, Table};
+
+/// Transaction id of ingests in the Delta logs.
+const INGEST: &str = "trailhound-ingest";
+/// Key of the pending files in the commit information of `objects`.
+const PENDING: &str = "trailhoundPending";
+
+/// An ingest in progress: what the lake has, and the only way to add to it.
+#[derive(Debug)]
+pub struct Journal {
+    tables: HashMap<&'static str, Pinned>,
+    seen: HashSet<u128>,
+}
+
+impl Journal {
+    pub(super) async fn open(lake: &Lake) -> Result<Journal> {
+        let mut tables = lake.open_all().await?;
+        finish_pending(&mut tables).await?;
+        let objects = pinned(&tables, &OBJECTS)?;
+        let seen = provider::seen_objects(&objects.delta).await?;
+        Ok(Journal { tables, seen })
+    }
+
+    /// True when this object was read in this state before.
+    pub fn has_seen(&self, fingerprint: u128) -> bool {
+        self.seen.contains(&fingerprint)
+    }
+
+    /// Identities of the events in a table as of the last publish.
+    pub fn known(&self, table: &'static Table) -> Result<Known> {
+        Ok(Known::new(provider::Snapshot::identities(table, &pinned(&self.tables, table)?.delta)?))
+    }
+
+    /// Makes files and the record of their objects visible: all, or nothing.
+    ///
+    /// [`Error::Conflict`] means that another ingest was faster; begin again, because it may have stored the same events.
+    pub async fn publish(&mut self, parts: &[Part], objects: &[Part], fingerprints: &[u128]) -> Result<()> {
+        let mut pending: HashMap<&str, Vec<Add>> = HashMap::new();
+        for part in parts {
+            pending.entry(part.table().name).or_default().push(part.add());
+        }
+        let text = serde_json::to_value(&pending).map_err(|e| failed(&OBJECTS, &e))?;
+        let decisive = pinned(&self.tables, &OBJECTS)?;
+        let version = decisive.delta.version().map_or(0, |v| v as i64) + 1;
+        let properties = CommitProperties::default()
+            .with_max_retries(0)
+            .with_application_transaction(Transaction::new(INGEST, version))
+            .with_metadata([(PENDING.to_owned(), text)]);
+        commit(decisive, objects.iter().map(Part::add).collect(), properties).await?;
+        reload(&mut self.tables, &OBJECTS).await?;
+        for (name, adds) in pending {
+            apply(&mut self.tables, name, adds, version).await?;
+        }
+        self.seen.extend(fingerprints);
+        Ok(())
+    }
+}
+
+/// Appends files to a table of records, unless somebody else appended since it was opened ([`Error::Conflict`]).
+pub(super) async fn append(table: &Pinned, parts: Vec<Part>) -> Result<()> {
+    let exclusive = CommitProperties::default().with_max_retries(0);
+    commit(table, parts.iter().map(Part::add).collect(), exclusive).await
+}
+
+/// Commits what the last ingest published and did not live to commit.
+async fn finish_pending(tables: &mut HashMap<&'static str, Pinned>) -> Result<()> {
+    let objects = pinned(tables, &OBJECTS)?;
+    let version = objects.delta.version().unwrap_or_default();
+    let entry = objects.delta.log_store().read_commit_entry(version).await.map_err(|e| failed(&OBJECTS, &e))?;
+    let Some(entry) = entry else { return Ok(()) };
+    for line in entry.split(|&b| b == b'\n') {
+        let Ok(action) = serde_json::from_slice::<Value>(line) else { continue };
+        let Some(pending) = action.get("commitInfo").and_then(|info| info.get(PENDING)) else { continue };
+        let pending: HashMap<String, Vec<Add>> =
+            serde_json::from_value(pending.clone()).map_err(|e| failed(&OBJECTS, &e))?;
+        for (name, adds) in pending {
+            apply(tables, &name, adds, version as i64).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Commits files to a table unless an ingest of this or a later number already did.
+async fn apply(tables: &mut HashMap<&'static str, Pinned>, name: &str, adds: Vec<Add>, version: i64) -> Result<()> {
+    let Some(table) = tables.get(name).map(|pinned| pinned.table) else {
+        return Err(Error::Lake(format!(
+            "the lake has files of a table {name} that this version does not know; use a newer Trailhound"
+        )));
+    };
+    loop {
+        let at = pinned(tables, table)?;
+        let state = at.delta.snapshot().map_err(|e| failed(table, &e))?;
+        let done =
+            state.transaction_version(at.delta.log_store().as_ref(), INGEST).await.map_err(|e| failed(table, &e))?;
+        if done.is_some_and(|done| done >= version) {
+            return Ok(());
+        }
+        let properties = CommitProperties::default().with_application_transaction(Transaction::new(INGEST, version));
+        let outcome = commit(at, adds.clone(), properties).await;
+        reload(tables, table).await?;
+        match outcome {
+            Err(Error::Conflict) => {}
+            other => return other,
+        }
+    }
+}
+
+async fn commit(table: &Pinned, adds: Vec<Add>, properties: CommitProperties) -> Result<()> {
+    let state = table.delta.snapshot().map_err(|e| failed(table.table, &e))?;
+    let operation =
+        DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DATE.to_owned()]), predicate: None };
+    let outcome = CommitBuilder::from(properties)
+        .with_actions(adds.into_iter().map(Action::Add).collect())
+        .build(Some(state), table.delta.log_store(), operation)
+        .await;
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(DeltaTableError::Transaction {
+            source:
+                TransactionError::CommitConflict(_)
+                | TransactionError::MaxCommitAttempts(_)
+                | TransactionError::VersionAlreadyExists(_),
+        }) => Err(Error::Conflict),
+        Err(error) => Err(failed(table.table, &error)),
+    }
+}
+
+async fn reload(tables: &mut HashMap<&'static str, Pinned>, table: &'static Table) -> Result<()> {
+    if let Some(pinned) = tables.get_mut(table.name) {
+        let delta: &mut DeltaTable = &mut pinned.delta;
+        delta.update_state().await.map_err(|e| failed(table, &e))?;
+    }
+    Ok(())
+}
+
+fn pinned<'a>(tables: &'a HashMap<&'static str, Pinned>, table: &'static Table) -> Result<&'a Pinned> {
+    tables.get(table.name).ok_or_else(|| Error::Lake(format!("table {} is not part of this lake", table.name)))
+}
+
+fn failed(table: &Table, error: &dyn std::error::Error) -> Error {
+    Error::Lake(format!("cannot commit to table {} of the lake: {}", table.name, chain(error)))
+}

@@ -1,0 +1,173 @@
+//! Rows of one day become one Parquet file: sorted by time, with statistics and bloom filters, described for the Delta log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::compute::interleave_record_batch;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use datafusion::parquet::schema::types::ColumnPath;
+use deltalake_core::kernel::Add;
+
+use super::statistics;
+use super::tables::{IDENTITY, file_schema};
+use crate::error::{Error, Result};
+use crate::logs::rows::Batch;
+use crate::table::{DATE, Kind, Table};
+
+/// Rows per row group. Smaller groups prune better by bloom filter and time; larger ones compress better.
+const ROW_GROUP_ROWS: usize = 65_536;
+
+/// A file of a table that is written and not yet visible.
+#[derive(Debug)]
+pub struct Part {
+    table: &'static Table,
+    date: i32,
+    path: String,
+    size: u64,
+    rows: u64,
+    bytes: Vec<u8>,
+    statistics: String,
+}
+
+/// Rows of one day that will become one file.
+#[derive(Debug)]
+pub struct Job {
+    pub(super) table: &'static Table,
+    pub(super) identified: bool,
+    pub(super) date: i32,
+    pub(super) zstd_level: i32,
+    pub(super) batches: Vec<Arc<Batch>>,
+    /// (batch, row) in the order of arrival.
+    pub(super) rows: Vec<(usize, usize)>,
+}
+
+impl Job {
+    /// Sorts and encodes the rows. Takes most of the time of an ingest: run it on a thread pool.
+    pub fn encode(mut self) -> Result<Part> {
+        self.sort();
+        let sorted = self.sorted_batch()?;
+        let schema = sorted.schema();
+        let mut bytes = Vec::with_capacity(self.rows.len() * 64);
+        let properties = properties(self.table, self.zstd_level)?;
+        let failed = |e: &dyn std::error::Error| {
+            Error::Lake(format!("cannot encode rows of {}: {}", self.table.name, crate::error::chain(e)))
+        };
+        let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(|e| failed(&e))?;
+        writer.write(&sorted).map_err(|e| failed(&e))?;
+        let metadata = writer.close().map_err(|e| failed(&e))?;
+        let date = day_name(self.date);
+        Ok(Part {
+            table: self.table,
+            date: self.date,
+            path: format!("{DATE}={date}/part-{}.zstd.parquet", uuid::Uuid::new_v4().simple()),
+            size: bytes.len() as u64,
+            rows: sorted.num_rows() as u64,
+            statistics: statistics::to_delta(&metadata, &schema),
+            bytes,
+        })
+    }
+
+    /// By event time; rows of one instant keep the order in which they arrived, which is the same on every run.
+    fn sort(&mut self) {
+        let times: Vec<Option<&TimestampMicrosecondArray>> =
+            self.batches.iter().map(|b| b.rows.column(0).as_any().downcast_ref()).collect();
+        let time = |&(batch, row): &(usize, usize)| times.get(batch).copied().flatten().map_or(0, |t| t.value(row));
+        self.rows.sort_by_key(time);
+    }
+
+    fn sorted_batch(&self) -> Result<RecordBatch> {
+        let failed = |e| Error::Lake(format!("cannot sort rows of {}: {e}", self.table.name));
+        let batches: Vec<&RecordBatch> = self.batches.iter().map(|b| &b.rows).collect();
+        let sorted = interleave_record_batch(&batches, &self.rows).map_err(failed)?;
+        if !self.identified {
+            return Ok(sorted);
+        }
+        let ids: Vec<[u8; 16]> = self
+            .rows
+            .iter()
+            .map(|&(batch, row)| {
+                let id = self.batches.get(batch).and_then(|b| b.ids.get(row)).copied().unwrap_or_default();
+                id.to_be_bytes()
+            })
+            .collect();
+        let identity: ArrayRef = Arc::new(BinaryArray::from_iter_values(&ids));
+        let mut columns = sorted.columns().to_vec();
+        columns.push(identity);
+        RecordBatch::try_new(file_schema(self.table, true), columns).map_err(failed)
+    }
+}
+
+/// How files of a table are written: zstd, small row groups, bloom filters on searched columns, no statistics on JSON.
+pub(super) fn properties(table: &Table, zstd_level: i32) -> Result<WriterProperties> {
+    let level = ZstdLevel::try_new(zstd_level)
+        .map_err(|e| Error::Usage(format!("zstd level {zstd_level} is not possible: {e}")))?;
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_column_dictionary_enabled(ColumnPath::from(IDENTITY), false)
+        .set_column_statistics_enabled(ColumnPath::from(IDENTITY), EnabledStatistics::None);
+    for column in table.stored_columns() {
+        let path = ColumnPath::from(column.stored_name());
+        if column.searched {
+            properties = properties
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_max_ndv(path, ROW_GROUP_ROWS as u64);
+        } else if column.kind == Kind::Json {
+            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
+        }
+    }
+    Ok(properties.build())
+}
+
+impl Part {
+    /// The table that the file belongs to.
+    pub fn table(&self) -> &'static Table {
+        self.table
+    }
+
+    /// Path below the table's folder.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Rows in the file.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Size of the file in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The file's content, once: it is given to the store and not kept.
+    pub(super) fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// What the Delta log says of the file.
+    pub(super) fn add(&self) -> Add {
+        Add {
+            path: self.path.clone(),
+            partition_values: HashMap::from([(DATE.to_owned(), Some(day_name(self.date)))]),
+            size: self.size as i64,
+            modification_time: chrono::Utc::now().timestamp_millis(),
+            data_change: true,
+            stats: Some(self.statistics.clone()),
+            tags: None,
+            deletion_vector: None,
+            base_row_id: None,
+            default_row_commit_version: None,
+            clustering_provider: None,
+        }
+    }
+}
+
+/// `2026-10-01` for a day counted from 1970.
+fn day_name(day: i32) -> String {
+    let date = chrono::DateTime::from_timestamp(i64::from(day) * 86_400, 0).unwrap_or_default();
+    date.format("%Y-%m-%d").to_string()
+}

@@ -1,0 +1,175 @@
+//! Reads a table as of one Delta version: files from the Delta log with their statistics, a plain Parquet source below.
+//!
+//! The Parquet source prunes files, row groups and pages itself, by the statistics and partition values given with each
+//! file and by bloom filters, and shows what it pruned in `EXPLAIN ANALYZE`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{Array, StringViewArray};
+use datafusion::arrow::compute::kernels::cast_utils::Parser as _;
+use datafusion::arrow::datatypes::{DataType, Date32Type, Field, Fields, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Result as PlanResult, ScalarValue};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use deltalake_core::DeltaTable;
+use object_store::ObjectStore;
+
+use super::objects::{OBJECTS, fingerprint};
+use super::statistics;
+use super::tables::IDENTITY;
+use crate::error::{Error, Result, chain};
+use crate::table::{DATE, OBJECT, Table};
+
+/// A table as of one version. Cheap to clone the parts of; never changes.
+#[derive(Debug)]
+pub struct Snapshot {
+    schema: SchemaRef,
+    files_schema: SchemaRef,
+    files: Vec<PartitionedFile>,
+    store: Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)>,
+}
+
+impl Snapshot {
+    /// The table as of the version that `delta` has loaded; empty when there is none.
+    pub fn of(table: &'static Table, delta: Option<&DeltaTable>) -> Result<Snapshot> {
+        Self::with_columns(table, Schema::new(viewed(table.schema().fields())), delta)
+    }
+
+    /// Only the identities of a table of events.
+    pub fn identities(table: &'static Table, delta: &DeltaTable) -> Result<Snapshot> {
+        Self::with_columns(table, Schema::new(vec![Field::new(IDENTITY, DataType::BinaryView, true)]), Some(delta))
+    }
+
+    /// True when the table has no files.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    fn with_columns(table: &'static Table, columns: Schema, delta: Option<&DeltaTable>) -> Result<Snapshot> {
+        let files_schema = Arc::new(columns);
+        let date: Arc<Field> = Arc::new(Field::new(DATE, DataType::Date32, true));
+        let mut fields: Vec<Arc<Field>> = files_schema.fields().iter().cloned().collect();
+        fields.push(date);
+        let schema = Arc::new(Schema::new(fields));
+        let Some(delta) = delta else { return Ok(Snapshot { schema, files_schema, files: Vec::new(), store: None }) };
+        let failed = |e: &dyn std::error::Error| {
+            Error::Lake(format!("cannot read the log of table {}: {}", table.name, chain(e)))
+        };
+        let mut files = Vec::new();
+        for file in delta.snapshot().map_err(|e| failed(&e))?.log_data().iter() {
+            if file.deletion_vector_descriptor().is_some() {
+                return Err(Error::Lake(format!(
+                    "table {} has deletion vectors, which Trailhound does not read; rewrite it without them",
+                    table.name
+                )));
+            }
+            let size = file.size().max(0) as u64;
+            let day = file.partition_values_map().get(DATE).cloned().flatten().and_then(|text| day(&text));
+            let known = statistics::from_delta(file.stats().as_deref(), &files_schema, size);
+            files.push(
+                PartitionedFile::new(file.object_store_path().to_string(), size)
+                    .with_partition_values(vec![ScalarValue::Date32(day)])
+                    .with_statistics(known),
+            );
+        }
+        files.sort_by(|a, b| a.path().cmp(b.path()));
+        let store = Some((delta.log_store().object_store_url(), delta.log_store().object_store(None)));
+        Ok(Snapshot { schema, files_schema, files, store })
+    }
+}
+
+#[async_trait]
+impl TableProvider for Snapshot {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> PlanResult<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let Some((url, store)) = self.store.as_ref().filter(|_| !self.files.is_empty()) else {
+            let shown = match projection {
+                Some(columns) => Arc::new(self.schema.project(columns)?),
+                None => self.schema.clone(),
+            };
+            return Ok(Arc::new(EmptyExec::new(shown)));
+        };
+        state.runtime_env().register_object_store(url.as_ref(), store.clone());
+        let date: Arc<Field> = Arc::new(Field::new(DATE, DataType::Date32, true));
+        let columns = TableSchema::builder(self.files_schema.clone()).with_table_partition_cols(vec![date]).build();
+        let source = ParquetSource::new(columns).with_table_parquet_options(state.table_options().parquet.clone());
+        let partitions = state.config().target_partitions().max(1);
+        let groups = FileGroup::new(self.files.clone()).split_files(partitions);
+        let config = FileScanConfigBuilder::new(url.clone(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// Fingerprints of all objects that were read, from the `objects` table.
+pub(super) async fn seen_objects(delta: &DeltaTable) -> Result<HashSet<u128>> {
+    let failed = |e: datafusion::error::DataFusionError| {
+        Error::Lake(format!("cannot read which objects the lake has: {}", chain(&e)))
+    };
+    let context = SessionContext::new();
+    let snapshot = Snapshot::of(&OBJECTS, Some(delta))?;
+    let columns = context
+        .read_table(Arc::new(snapshot))
+        .and_then(|frame| frame.select_columns(&[OBJECT.name, "version"]))
+        .map_err(failed)?;
+    let mut seen = HashSet::new();
+    for batch in columns.collect().await.map_err(failed)? {
+        let text = |index: usize| batch.column(index).as_any().downcast_ref::<StringViewArray>();
+        let (Some(uris), Some(versions)) = (text(0), text(1)) else { continue };
+        for (uri, version) in uris.iter().zip(versions.iter()) {
+            seen.insert(fingerprint(uri.unwrap_or_default(), version.unwrap_or_default()));
+        }
+    }
+    Ok(seen)
+}
+
+/// Day of a partition value such as `2026-10-01`, counted from 1970.
+fn day(text: &str) -> Option<i32> {
+    Date32Type::parse(text)
+}
+
+/// The same fields with text as views, also inside lists and structs: reading such text copies nothing.
+fn viewed(fields: &Fields) -> Fields {
+    fields.iter().map(|field| Arc::new(field.as_ref().clone().with_data_type(viewed_type(field.data_type())))).collect()
+}
+
+fn viewed_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8 => DataType::Utf8View,
+        DataType::List(item) => {
+            DataType::List(Arc::new(item.as_ref().clone().with_data_type(viewed_type(item.data_type()))))
+        }
+        DataType::Struct(fields) => DataType::Struct(viewed(fields)),
+        other => other.clone(),
+    }
+}
