@@ -1,5 +1,7 @@
 //! The engine: the one place that builds a DataFusion session with our tables, views and SQL functions.
 
+pub mod address;
+pub mod arn;
 pub mod functions;
 mod nested;
 mod session;

@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Outputs: one file per format or destination; everything shown is escaped for the place that shows it.
+
+pub mod escape;
