@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{
     Array, ArrayRef, DictionaryArray, LargeStringArray, RecordBatch, StringArray, StringViewArray,
 };
-use datafusion::arrow::datatypes::{Int32Type, Schema, Field};
+use datafusion::arrow::datatypes::{Field, Int32Type, Schema};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use trailhound::engine::{Engine, Settings, functions};
 
@@ -123,8 +123,12 @@ async fn samples_do_not_depend_on_order_and_stop_at_fifty() {
 #[tokio::test]
 async fn wrong_arguments_are_named() {
     let engine = engine().await;
-    assert!(error(&engine, "SELECT ip_in('10.0.0.1', '10.0.0/8')").await.contains("\"10.0.0/8\" is not an address range"));
-    assert!(error(&engine, "SELECT arn_part('arn:aws:iam::1:root', 'acount')").await.contains("partition, service, region"));
+    assert!(
+        error(&engine, "SELECT ip_in('10.0.0.1', '10.0.0/8')").await.contains("\"10.0.0/8\" is not an address range")
+    );
+    assert!(
+        error(&engine, "SELECT arn_part('arn:aws:iam::1:root', 'acount')").await.contains("partition, service, region")
+    );
     assert!(error(&engine, "SELECT principal(7)").await.contains("principal takes text"));
     assert!(error(&engine, "SELECT flag('{}')").await.contains("path"));
     assert!(error(&engine, "SELECT json_extract_scalar('{}', 'a')").await.contains("$.key"));

@@ -38,7 +38,8 @@ impl<'a> Arn<'a> {
 
     /// What stands after the last `/` of the resource, or else after its last `:`; versions such as `v1:0` stay whole.
     pub fn name(&self) -> &'a str {
-        let (_, name) = self.resource.rsplit_once('/').or_else(|| self.resource.rsplit_once(':')).unwrap_or(("", self.resource));
+        let (_, name) =
+            self.resource.rsplit_once('/').or_else(|| self.resource.rsplit_once(':')).unwrap_or(("", self.resource));
         name
     }
 }
@@ -99,7 +100,11 @@ mod tests {
             ("arn:aws:iam::111122223333:role/service/App", Some("role"), "App"),
             ("arn:aws:bedrock:us-east-1:111122223333:guardrail/gr1234567890", Some("guardrail"), "gr1234567890"),
             ("arn:aws:lambda:us-east-1:111122223333:function:ingest", Some("function"), "ingest"),
-            ("arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0", Some("foundation-model"), "amazon.nova-pro-v1:0"),
+            (
+                "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0",
+                Some("foundation-model"),
+                "amazon.nova-pro-v1:0",
+            ),
             ("arn:aws:s3:::company-data", None, "company-data"),
             ("arn:aws:iam::111122223333:root", None, "root"),
         ];
@@ -118,7 +123,10 @@ mod tests {
         let user = "arn:aws:iam::111122223333:user/ana";
         assert_eq!(principal(user), user);
         assert_eq!(session_name(user), None);
-        assert_eq!(principal("arn:aws:sts::111122223333:assumed-role/App"), "arn:aws:sts::111122223333:assumed-role/App");
+        assert_eq!(
+            principal("arn:aws:sts::111122223333:assumed-role/App"),
+            "arn:aws:sts::111122223333:assumed-role/App"
+        );
         assert_eq!(session_name("arn:aws:sts::111122223333:federated-user/ana").as_deref(), Some("ana"));
     }
 

@@ -22,7 +22,9 @@ pub(super) static ARN_PART: Function = Function {
         example: "SELECT arn_part('arn:aws:iam::111122223333:role/service/App', 'name')",
         result: "App",
     },
-    build: || Build::Scalar(ScalarUDF::new_from_impl(ArnPart { signature: Signature::user_defined(Volatility::Immutable) })),
+    build: || {
+        Build::Scalar(ScalarUDF::new_from_impl(ArnPart { signature: Signature::user_defined(Volatility::Immutable) }))
+    },
 };
 
 /// Names of the parts, each with what reads it.
@@ -78,7 +80,9 @@ impl ScalarUDFImpl for ArnPart {
         let [arns, part] = take_function_args(self.name(), args.args)?;
         let name = match part {
             ColumnarValue::Scalar(name) => name,
-            ColumnarValue::Array(names) => return each_its_own(&arns.into_array(rows)?, &names).map(ColumnarValue::Array),
+            ColumnarValue::Array(names) => {
+                return each_its_own(&arns.into_array(rows)?, &names).map(ColumnarValue::Array);
+            }
         };
         let Some(name) = name.try_as_str().flatten() else { return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))) };
         let kernel = kernel_of(name)?;

@@ -18,7 +18,9 @@ pub(super) static FLAG: Function = Function {
         example: "SELECT flag('{\"callWithBearerToken\": \"true\"}', 'callWithBearerToken')",
         result: "true",
     },
-    build: || Build::Scalar(ScalarUDF::new_from_impl(Flag { signature: Signature::variadic_any(Volatility::Immutable) })),
+    build: || {
+        Build::Scalar(ScalarUDF::new_from_impl(Flag { signature: Signature::variadic_any(Volatility::Immutable) }))
+    },
 };
 
 const KERNEL: Kernel = Kernel::Bool(|text| Some(text.eq_ignore_ascii_case("true")));

@@ -22,7 +22,9 @@ pub(super) static IP_IN: Function = Function {
         example: "SELECT ip_in('10.20.30.40', ['192.0.2.0/24', '10.0.0.0/8'])",
         result: "true",
     },
-    build: || Build::Scalar(ScalarUDF::new_from_impl(IpIn { signature: Signature::user_defined(Volatility::Immutable) })),
+    build: || {
+        Build::Scalar(ScalarUDF::new_from_impl(IpIn { signature: Signature::user_defined(Volatility::Immutable) }))
+    },
 };
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -62,7 +64,9 @@ impl ScalarUDFImpl for IpIn {
         let [ips, ranges] = take_function_args(self.name(), args.args)?;
         let ranges = match ranges {
             ColumnarValue::Scalar(value) => value,
-            ColumnarValue::Array(array) => return each_its_own(&ips.into_array(rows)?, &array).map(ColumnarValue::Array),
+            ColumnarValue::Array(array) => {
+                return each_its_own(&ips.into_array(rows)?, &array).map(ColumnarValue::Array);
+            }
         };
         let Some(ranges) = constant(&ranges)? else {
             return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(None)));
@@ -89,7 +93,9 @@ fn constant(value: &ScalarValue) -> Result<Option<Ranges>> {
     let mut ranges = Ranges::default();
     for text in Texts::of(&texts)?.iter().flatten() {
         if !ranges.add(text) {
-            return exec_err!("ip_in: {text:?} is not an address range; write 192.0.2.0/24, 2001:db8::/32 or one address");
+            return exec_err!(
+                "ip_in: {text:?} is not an address range; write 192.0.2.0/24, 2001:db8::/32 or one address"
+            );
         }
     }
     Ok(Some(ranges))

@@ -23,7 +23,9 @@ pub(super) static JSON_EXTRACT_SCALAR: Function = Function {
         result: "b",
     },
     build: || {
-        Build::Scalar(ScalarUDF::new_from_impl(JsonExtractScalar { signature: Signature::user_defined(Volatility::Immutable) }))
+        Build::Scalar(ScalarUDF::new_from_impl(JsonExtractScalar {
+            signature: Signature::user_defined(Volatility::Immutable),
+        }))
     },
 };
 

@@ -17,9 +17,6 @@ mod principal;
 mod sample;
 mod session_name;
 
-use std::sync::Arc;
-
-use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
@@ -71,12 +68,12 @@ static FUNCTIONS: &[&Function] = &[
 
 /// Registers our functions, and those of `datafusion-functions-json` with the operators `->`, `->>` and `?`.
 pub fn register(context: &SessionContext) -> Result<()> {
-    let mut registry = context.clone();
+    let mut registry = context.clone(); // a handle on the same session, because this call wants `&mut`
     datafusion_functions_json::register_all(&mut registry).map_err(sql_error)?;
     for function in FUNCTIONS {
         match (function.build)() {
-            Build::Scalar(scalar) => registry.register_udf(Arc::new(scalar)).map(|_| ()).map_err(sql_error)?,
-            Build::Aggregate(aggregate) => registry.register_udaf(Arc::new(aggregate)).map(|_| ()).map_err(sql_error)?,
+            Build::Scalar(scalar) => context.register_udf(scalar),
+            Build::Aggregate(aggregate) => context.register_udaf(aggregate),
         }
     }
     Ok(())

@@ -27,7 +27,11 @@ pub(super) static SAMPLE: Function = Function {
         example: "SELECT sample(key) FROM (VALUES ('b'), ('a'), (NULL), ('b')) AS t(key)",
         result: r#"["a","b"]"#,
     },
-    build: || Build::Aggregate(AggregateUDF::new_from_impl(Sample { signature: Signature::user_defined(Volatility::Immutable) })),
+    build: || {
+        Build::Aggregate(AggregateUDF::new_from_impl(Sample {
+            signature: Signature::user_defined(Volatility::Immutable),
+        }))
+    },
 };
 
 fn list_type() -> DataType {
