@@ -1,0 +1,223 @@
+//! The tests inside a rule: events go through the real decoder and the rule's SQL, which fires or stays quiet.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Duration, Utc};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::coverage::Coverage;
+use super::rule::Test;
+use super::{Rule, runner, samples};
+use crate::engine::window::{dated_schema, with_date};
+use crate::engine::{Engine, Settings, Window, sql_error};
+use crate::error::{Error, Result};
+use crate::findings::Finding;
+use crate::logs::{LOG_TYPES, NoBodies, framing};
+use crate::table::Table;
+
+/// Outcome of one test of a rule.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The rule.
+    pub rule_id: String,
+    /// The test's name.
+    pub test: String,
+    /// What went wrong, if anything did.
+    pub problem: Option<String>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = self.problem.as_deref().unwrap_or("ok");
+        write!(f, "{}, test \"{}\": {told}", self.rule_id, self.test)
+    }
+}
+
+/// Tables of all logs.
+pub(super) fn tables() -> impl Iterator<Item = &'static Table> {
+    LOG_TYPES.iter().map(|log| log.table)
+}
+
+/// Runs every test of `rules` on `threads` threads. Outcomes come in the order of the rules and their tests.
+pub async fn run(rules: &[Rule], threads: usize) -> Result<Vec<Outcome>> {
+    let rules: Arc<[Rule]> = rules.into();
+    let next = Arc::new(AtomicUsize::new(0));
+    let done: Arc<Mutex<BTreeMap<usize, Vec<Outcome>>>> = Arc::default();
+    let mut workers = Vec::new();
+    for _ in 0..threads.clamp(1, rules.len().max(1)) {
+        let (rules, next, done) = (rules.clone(), next.clone(), done.clone());
+        workers.push(tokio::spawn(async move {
+            let mut bench = Bench::new().await?;
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(rule) = rules.get(index) else { return Ok(()) };
+                let outcomes = bench.test(rule).await;
+                done.lock().unwrap_or_else(PoisonError::into_inner).insert(index, outcomes);
+            }
+        }));
+    }
+    for worker in workers {
+        let ended: Result<()> =
+            worker.await.map_err(|error| Error::Rule(format!("a rule's test broke down: {error}")))?;
+        ended?;
+    }
+    let done = std::mem::take(&mut *done.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(done.into_values().flatten().collect())
+}
+
+/// One engine that is used for test after test: building a session costs more than a test does.
+struct Bench {
+    stages: Vec<(&'static Table, Arc<Stage>)>,
+    engine: Engine,
+    windowed: BTreeMap<(Option<DateTime<Utc>>, Duration), Engine>,
+}
+
+impl Bench {
+    async fn new() -> Result<Bench> {
+        let mut stages = Vec::new();
+        for table in tables() {
+            stages.push((table, Arc::new(Stage::empty(table)?)));
+        }
+        let settings = Settings { threads: 1, ..Settings::default() };
+        let providers = stages.iter().map(|(table, stage)| (*table, stage.clone() as Arc<dyn TableProvider>)).collect();
+        Ok(Bench { engine: Engine::new(settings, providers).await?, stages, windowed: BTreeMap::new() })
+    }
+
+    async fn test(&mut self, rule: &Rule) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(rule.tests.len());
+        for test in &rule.tests {
+            let problem = self.play(rule, test).await.err();
+            outcomes.push(Outcome { rule_id: rule.id.clone(), test: test.name.clone(), problem });
+        }
+        outcomes
+    }
+
+    /// Plays one test; the error says what was expected and what happened.
+    async fn play(&mut self, rule: &Rule, test: &Test) -> std::result::Result<(), String> {
+        let rows = self.fill(test)?;
+        let start = test.fresh_from.map(|offset| samples::base_time() + offset);
+        let lookback = if start.is_some() { rule.lookback } else { Duration::zero() };
+        let engine = self.engine_for(Window { start, end: None, lookback }).await.map_err(|error| error.to_string())?;
+        let collected = runner::judge(engine, rule, None).await?;
+        let findings = collected.finish(samples::base_time(), "test");
+        match (test.fires, findings.is_empty()) {
+            (true, true) => Err(format!("should fire, but found nothing fresh in {rows}")),
+            (false, false) => Err(format!("should stay quiet, but fired:\n{}", told(&findings))),
+            (false, true) => Ok(()),
+            (true, false) => {
+                let fresh = Window { start, ..Window::default() };
+                let engine = self.engine_for(fresh).await.map_err(|error| error.to_string())?;
+                let coverage = Coverage::measure(engine, std::slice::from_ref(rule)).await;
+                let missing = coverage.map_err(|error| error.to_string())?.missing(rule, "the test's events");
+                let told = |missing| {
+                    format!("fires, but a run would not evaluate the rule: {missing}; change needs or the events")
+                };
+                missing.map_or(Ok(()), |missing| Err(told(missing)))
+            }
+        }
+    }
+
+    /// Decodes the test's events into the tables; says how many rows each has.
+    fn fill(&self, test: &Test) -> std::result::Result<String, String> {
+        let mut rows: BTreeMap<&str, Vec<RecordBatch>> = BTreeMap::new();
+        for (object, bytes) in samples::objects(&test.events) {
+            let decoded = framing::decode(&object, &bytes, &NoBodies, samples::base_time().timestamp_micros());
+            if let Some(refused) = &decoded.quarantine {
+                let reason = refused.rows.column_by_name("reason").map(|column| super::cells::value(column, 0));
+                return Err(format!("the decoder refused an event: {}", reason.unwrap_or_default()));
+            }
+            if decoded.foreign > 0 {
+                let kind = decoded.foreign_kind.unwrap_or("something else");
+                return Err(format!("the decoder took an event for {kind}; which of its fields is overridden?"));
+            }
+            for batch in decoded.batches {
+                rows.entry(batch.table.name).or_default().push(batch.rows);
+            }
+        }
+        let mut told = Vec::new();
+        for (table, stage) in &self.stages {
+            let batches = rows.remove(table.name).unwrap_or_default();
+            let count: usize = batches.iter().map(RecordBatch::num_rows).sum();
+            if count > 0 {
+                told.push(format!("{count} {} row{}", table.name, if count == 1 { "" } else { "s" }));
+            }
+            stage.set(batches).map_err(|error| error.to_string())?;
+        }
+        Ok(if told.is_empty() { "no rows at all".into() } else { told.join(", ") })
+    }
+
+    async fn engine_for(&mut self, window: Window) -> Result<&Engine> {
+        let key = (window.start, window.lookback);
+        if !self.windowed.contains_key(&key) {
+            let engine = self.engine.windowed(&window).await?;
+            self.windowed.insert(key, engine);
+        }
+        self.windowed.get(&key).ok_or_else(|| Error::Rule("a window of a rule's test went missing".into()))
+    }
+}
+
+/// What fired, for people: the entities and the first row of each finding.
+fn told(findings: &[Finding]) -> String {
+    let mut lines = Vec::new();
+    for finding in findings.iter().take(5) {
+        let entities = serde_json::Value::Object(finding.entities.clone());
+        let first = finding.evidence.first().map(ToString::to_string).unwrap_or_default();
+        lines.push(format!("    {entities}\n      {first}"));
+    }
+    if findings.len() > lines.len() {
+        lines.push(format!("    and {} more", findings.len() - lines.len()));
+    }
+    lines.join("\n")
+}
+
+/// A table whose rows change between queries, under plans and views that stay.
+#[derive(Debug)]
+struct Stage {
+    schema: SchemaRef,
+    rows: RwLock<Arc<MemTable>>,
+}
+
+impl Stage {
+    fn empty(table: &Table) -> Result<Stage> {
+        let schema = dated_schema(table);
+        let rows = MemTable::try_new(schema.clone(), vec![Vec::new()]).map_err(sql_error)?;
+        Ok(Stage { schema, rows: RwLock::new(Arc::new(rows)) })
+    }
+
+    fn set(&self, batches: Vec<RecordBatch>) -> Result<()> {
+        let dated = batches.iter().map(with_date).collect::<Result<Vec<_>>>()?;
+        let rows = MemTable::try_new(self.schema.clone(), vec![dated]).map_err(sql_error)?;
+        *self.rows.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rows);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl TableProvider for Stage {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner).clone();
+        rows.scan(state, projection, filters, limit).await
+    }
+}
