@@ -1,15 +1,20 @@
 //! Rows under construction: one Arrow builder per column of a table, filled in any order, null where nothing was said.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
     ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListArray, NullBufferBuilder,
-    RecordBatch, StringBuilder, StructArray, TimestampMicrosecondBuilder,
+    RecordBatch, StringBuilder, StructArray, TimestampMicrosecondBuilder, new_null_array,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field};
 
 use crate::table::{Kind, Leaf, Scalar, Table, leaf_struct};
+
+/// Rows per batch. Larger batches would let an object with millions of rows overflow the 32-bit offsets of a text column
+/// (`_object` repeats the URI in every row); smaller ones cost more copies of the schema.
+const BATCH_ROWS: usize = 1 << 18;
 
 /// A value of a list item's field.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +43,16 @@ pub struct Rows {
     columns: Vec<Builder>,
     time: TimestampMicrosecondBuilder,
     record: Int64Builder,
+    ids: Vec<u128>,
+    full: VecDeque<Full>,
+    seen: HashMap<u128, u64>,
+}
+
+/// A batch that is complete but for the name of its object.
+#[derive(Debug)]
+struct Full {
+    arrays: Vec<ArrayRef>,
+    record: ArrayRef,
     ids: Vec<u128>,
 }
 
@@ -82,17 +97,27 @@ impl Rows {
             time: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
             record: Int64Builder::new(),
             ids: Vec::new(),
+            full: VecDeque::new(),
+            seen: HashMap::new(),
         }
     }
 
-    /// Number of finished rows.
+    /// Number of finished rows that were not taken yet.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.ids.len() + self.full.iter().map(|full| full.ids.len()).sum::<usize>()
     }
 
     /// True when no row is finished.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.ids.is_empty() && self.full.is_empty()
+    }
+
+    /// How often this was called with `id` before, on the rows of this object. For records that may truly be alike:
+    /// mixed into the identity, it keeps the second of two equal records.
+    pub fn occurrence(&mut self, id: u128) -> u64 {
+        let count = self.seen.entry(id).or_insert(0);
+        *count += 1;
+        *count - 1
     }
 
     /// Fills a text or JSON column of the current row.
@@ -101,6 +126,9 @@ impl Rows {
         if let Some(Builder::Text(b)) = self.columns.get_mut(column)
             && b.len() <= row
         {
+            if b.len() < row {
+                b.append_nulls(row - b.len());
+            }
             b.append_value(value);
         }
     }
@@ -111,6 +139,9 @@ impl Rows {
         if let Some(Builder::Int(b)) = self.columns.get_mut(column)
             && b.len() <= row
         {
+            if b.len() < row {
+                b.append_nulls(row - b.len());
+            }
             b.append_value(value);
         }
     }
@@ -121,6 +152,9 @@ impl Rows {
         if let Some(Builder::Long(b)) = self.columns.get_mut(column)
             && b.len() <= row
         {
+            if b.len() < row {
+                b.append_nulls(row - b.len());
+            }
             b.append_value(value);
         }
     }
@@ -131,6 +165,9 @@ impl Rows {
         if let Some(Builder::Double(b)) = self.columns.get_mut(column)
             && b.len() <= row
         {
+            if b.len() < row {
+                b.append_nulls(row - b.len());
+            }
             b.append_value(value);
         }
     }
@@ -141,6 +178,9 @@ impl Rows {
         if let Some(Builder::Bool(b)) = self.columns.get_mut(column)
             && b.len() <= row
         {
+            if b.len() < row {
+                b.append_nulls(row - b.len());
+            }
             b.append_value(value);
         }
     }
@@ -151,6 +191,9 @@ impl Rows {
         if let Some(Builder::Time(b)) = self.columns.get_mut(column)
             && b.len() <= row
         {
+            if b.len() < row {
+                b.append_nulls(row - b.len());
+            }
             b.append_value(micros);
         }
     }
@@ -158,14 +201,18 @@ impl Rows {
     /// Adds an item to a list column of the current row: one cell per leaf, or one cell for a list of text.
     /// Missing cells are null. A row without items has a null list; see [`Rows::empty_list`].
     pub fn item(&mut self, column: usize, cells: &[Cell<'_>]) {
+        let row = self.ids.len();
         if let Some(Builder::List(list)) = self.columns.get_mut(column) {
+            list.reach(row);
             list.push(cells);
         }
     }
 
     /// Says that the list of the current row is known to be empty rather than unknown.
     pub fn empty_list(&mut self, column: usize) {
+        let row = self.ids.len();
         if let Some(Builder::List(list)) = self.columns.get_mut(column) {
+            list.reach(row);
             list.open = true;
         }
     }
@@ -175,33 +222,62 @@ impl Rows {
         self.time.append_value(time);
         self.record.append_value(record as i64);
         self.ids.push(id);
-        let rows = self.ids.len();
-        for column in &mut self.columns {
-            column.close_row(rows);
+        if self.ids.len() == BATCH_ROWS {
+            self.close();
         }
     }
 
-    /// The finished rows as one batch, read from `object`; the builders are empty afterwards. `None` when there are none.
+    /// The next batch of finished rows, read from `object`: call until `None`, which also makes the rows empty.
     pub fn take(&mut self, object: &str) -> Option<Batch> {
-        if self.ids.is_empty() {
+        self.close();
+        let Some(full) = self.full.pop_front() else {
+            self.seen.clear();
             return None;
-        }
-        let count = self.ids.len();
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len() + 3);
-        arrays.push(Arc::new(self.time.finish()));
-        arrays.extend(self.columns.iter_mut().map(Builder::finish));
+        };
+        let count = full.ids.len();
         let mut objects = StringBuilder::with_capacity(count, count * object.len());
         for _ in 0..count {
             objects.append_value(object);
         }
+        let mut arrays = full.arrays;
         arrays.push(Arc::new(objects.finish()));
-        arrays.push(Arc::new(self.record.finish()));
-        let ids = std::mem::take(&mut self.ids);
+        arrays.push(full.record);
         match RecordBatch::try_new(self.table.schema(), arrays) {
-            Ok(rows) => Some(Batch { table: self.table, rows, ids }),
+            Ok(rows) => Some(Batch { table: self.table, rows, ids: full.ids }),
             Err(error) => unreachable!("columns are built from the schema: {error}"),
         }
     }
+
+    /// Makes a batch of the rows under construction.
+    fn close(&mut self) {
+        let count = self.ids.len();
+        if count == 0 {
+            return;
+        }
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len() + 3);
+        arrays.push(Arc::new(self.time.finish()));
+        let mut nulls: Vec<ArrayRef> = Vec::new();
+        for (builder, column) in self.columns.iter_mut().zip(self.table.columns) {
+            arrays.push(if builder.is_empty() {
+                shared_nulls(&mut nulls, &column.kind.data_type(), count)
+            } else {
+                builder.reach(count);
+                builder.finish()
+            });
+        }
+        let record: ArrayRef = Arc::new(self.record.finish());
+        self.full.push_back(Full { arrays, record, ids: std::mem::take(&mut self.ids) });
+    }
+}
+
+/// An array of nulls, one for all columns of a type: most logs fill few columns of a wide table.
+fn shared_nulls(made: &mut Vec<ArrayRef>, kind: &DataType, count: usize) -> ArrayRef {
+    if let Some(array) = made.iter().find(|array| array.data_type() == kind) {
+        return Arc::clone(array);
+    }
+    let array = new_null_array(kind, count);
+    made.push(Arc::clone(&array));
+    array
 }
 
 impl Builder {
@@ -218,17 +294,29 @@ impl Builder {
         }
     }
 
-    /// Appends null when the row that just ended did not fill this column.
-    fn close_row(&mut self, rows: usize) {
+    /// True when no row filled the column.
+    fn is_empty(&self) -> bool {
         match self {
-            Builder::Text(b) if b.len() < rows => b.append_null(),
-            Builder::Int(b) if b.len() < rows => b.append_null(),
-            Builder::Long(b) if b.len() < rows => b.append_null(),
-            Builder::Double(b) if b.len() < rows => b.append_null(),
-            Builder::Bool(b) if b.len() < rows => b.append_null(),
-            Builder::Time(b) if b.len() < rows => b.append_null(),
-            Builder::List(list) => list.close_row(),
-            _ => {}
+            Builder::Text(b) => b.is_empty(),
+            Builder::Int(b) => b.is_empty(),
+            Builder::Long(b) => b.is_empty(),
+            Builder::Double(b) => b.is_empty(),
+            Builder::Bool(b) => b.is_empty(),
+            Builder::Time(b) => b.is_empty(),
+            Builder::List(list) => !list.open && list.nulls.is_empty(),
+        }
+    }
+
+    /// Appends nulls until the column has `rows` rows.
+    fn reach(&mut self, rows: usize) {
+        match self {
+            Builder::Text(b) => b.append_nulls(rows.saturating_sub(b.len())),
+            Builder::Int(b) => b.append_nulls(rows.saturating_sub(b.len())),
+            Builder::Long(b) => b.append_nulls(rows.saturating_sub(b.len())),
+            Builder::Double(b) => b.append_nulls(rows.saturating_sub(b.len())),
+            Builder::Bool(b) => b.append_nulls(rows.saturating_sub(b.len())),
+            Builder::Time(b) => b.append_nulls(rows.saturating_sub(b.len())),
+            Builder::List(list) => list.reach(rows),
         }
     }
 
@@ -283,10 +371,13 @@ impl ListBuilder {
         self.open = true;
     }
 
-    fn close_row(&mut self) {
-        self.nulls.append(self.open);
-        self.offsets.push(self.items);
-        self.open = false;
+    /// Ends the row that was being filled when it is one of the first `rows`, and appends nulls until there are `rows` rows.
+    fn reach(&mut self, rows: usize) {
+        while self.nulls.len() < rows {
+            self.nulls.append(self.open);
+            self.offsets.push(self.items);
+            self.open = false;
+        }
     }
 
     fn finish(&mut self) -> ListArray {
@@ -299,5 +390,72 @@ impl ListBuilder {
         let nulls = self.nulls.finish();
         self.items = 0;
         ListArray::new(Arc::new(Field::new("element", self.item.clone(), true)), offsets, values, nulls)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Array, AsArray};
+    use datafusion::arrow::datatypes::Int64Type;
+
+    use super::*;
+    use crate::table::{Column, column};
+
+    static TABLE: Table = Table { name: "t", about: "a test", time_name: None, columns: &COLUMNS };
+    static COLUMNS: [Column; 4] = [
+        column("name", Kind::Text, "text"),
+        column("count", Kind::Long, "number"),
+        column("tags", Kind::Texts, "list"),
+        column("never", Kind::Text, "not filled"),
+    ];
+
+    #[test]
+    fn columns_are_null_where_rows_did_not_fill_them() {
+        let mut rows = Rows::new(&TABLE);
+        rows.finish(1, 0, 10);
+        rows.text(0, "b");
+        rows.text(0, "ignored");
+        rows.empty_list(2);
+        rows.finish(2, 1, 11);
+        rows.long(1, 7);
+        rows.item(2, &[Cell::Text("x")]);
+        rows.item(2, &[Cell::Text("y")]);
+        rows.finish(3, 2, 12);
+        rows.finish(4, 3, 13);
+        let batch = rows.take("o").expect("four rows");
+        assert_eq!(batch.ids, [10, 11, 12, 13]);
+        let text: Vec<Option<&str>> = batch.rows.column(1).as_string::<i32>().iter().collect();
+        assert_eq!(text, [None, Some("b"), None, None]);
+        let numbers: Vec<Option<i64>> = batch.rows.column(2).as_primitive::<Int64Type>().iter().collect();
+        assert_eq!(numbers, [None, None, Some(7), None]);
+        let lists = batch.rows.column(3).as_list::<i32>();
+        let lengths: Vec<Option<usize>> = lists.iter().map(|list| list.map(|items| items.len())).collect();
+        assert_eq!(lengths, [None, Some(0), Some(2), None]);
+        assert_eq!(batch.rows.column(4).null_count(), 4);
+        assert!(rows.is_empty() && rows.take("o").is_none());
+    }
+
+    #[test]
+    fn many_rows_become_several_batches() {
+        let mut rows = Rows::new(&TABLE);
+        for index in 0..BATCH_ROWS + 3 {
+            rows.long(1, index as i64);
+            rows.finish(0, index as u64, index as u128);
+        }
+        assert_eq!(rows.len(), BATCH_ROWS + 3);
+        let first = rows.take("o").expect("a full batch");
+        let second = rows.take("o").expect("the rest");
+        assert_eq!((first.rows.num_rows(), second.rows.num_rows()), (BATCH_ROWS, 3));
+        assert_eq!(second.ids[0], BATCH_ROWS as u128);
+        assert_eq!(second.rows.column(2).as_primitive::<Int64Type>().value(2), BATCH_ROWS as i64 + 2);
+        assert!(rows.take("o").is_none());
+    }
+
+    #[test]
+    fn equal_ids_are_counted_per_object() {
+        let mut rows = Rows::new(&TABLE);
+        assert_eq!([rows.occurrence(5), rows.occurrence(5), rows.occurrence(6)], [0, 1, 0]);
+        assert!(rows.take("o").is_none());
+        assert_eq!(rows.occurrence(5), 0);
     }
 }

@@ -22,6 +22,10 @@ static QUARANTINE_COLUMNS: [Column; 4] = [
 /// How much of a quarantined record is kept: enough to recognise it, too little to fill the lake with hostile text.
 const KEPT_BYTES: usize = 512;
 
+/// How many quarantined records of one object are kept: a small compressed object can hold millions of broken lines.
+/// The counts always hold all of them. Must stay below the rows of one batch.
+const KEPT_RECORDS: usize = 100_000;
+
 /// What was read of one log type in one object.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Counts {
@@ -46,7 +50,7 @@ pub struct Sink {
 /// Everything that one object held.
 #[derive(Debug)]
 pub struct Decoded {
-    /// Rows per log type, in the order of [`LOG_TYPES`]; only those that have any.
+    /// Rows per log type, in the order of [`LOG_TYPES`]; none for those that have no rows, several for large objects.
     pub batches: Vec<Batch>,
     /// Quarantined records, if any.
     pub quarantine: Option<Batch>,
@@ -117,7 +121,7 @@ impl Sink {
     /// Ends the object.
     pub fn finish(mut self, object: &str) -> Decoded {
         Decoded {
-            batches: self.rows.iter_mut().filter_map(|rows| rows.take(object)).collect(),
+            batches: self.rows.iter_mut().flat_map(|rows| std::iter::from_fn(|| rows.take(object))).collect(),
             quarantine: self.quarantine.take(object),
             counts: self.counts,
             unrecognised: self.unrecognised,
@@ -127,10 +131,19 @@ impl Sink {
     }
 
     fn keep(&mut self, log: Option<&'static LogType>, index: u64, bytes: &[u8], reason: &str) {
+        if self.quarantine.len() == KEPT_RECORDS {
+            return;
+        }
+        let last = self.quarantine.len() + 1 == KEPT_RECORDS;
         if let Some(log) = log {
             self.quarantine.text(0, log.name);
         }
-        self.quarantine.text(1, reason);
+        if last {
+            self.quarantine
+                .text(1, &format!("{reason} (the last one kept: further records of this object are counted only)"));
+        } else {
+            self.quarantine.text(1, reason);
+        }
         self.quarantine.long(2, bytes.len() as i64);
         let start = bytes.get(..KEPT_BYTES).unwrap_or(bytes);
         self.quarantine.text(3, &String::from_utf8_lossy(start));
