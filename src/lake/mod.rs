@@ -5,6 +5,7 @@ mod known;
 pub mod objects;
 mod parquet;
 mod provider;
+pub mod s3;
 mod statistics;
 mod tables;
 mod upkeep;
