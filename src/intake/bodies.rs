@@ -106,3 +106,46 @@ fn named(uri: &str) -> Result<(&str, &str), String> {
     }
     Ok((bucket, key))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::intake::{Intake, Options};
+
+    #[test]
+    fn bodies_are_found_in_the_copy_that_their_log_belongs_to() {
+        let case = tempfile::tempdir().unwrap();
+        let root = case.path().canonicalize().unwrap();
+        let write = |path: &str, bytes: &[u8]| {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        };
+        let day = "AWSLogs/111122223333/BedrockModelInvocationLogs/us-east-1/2026/10/01/12";
+        write(&format!("copy/{day}/x.json.gz"), b"log");
+        write(&format!("copy/{day}/data/r_input.json"), b"by key");
+        write("copy/AWSLogs/large", &[b'x'; 101]);
+        write("flat/x.json.gz", b"log");
+        write("flat/data/s_input.json", b"beside");
+        write("secret", b"secret");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let options = Options { limit: 100, ..Options::default() };
+        let reader = Intake::new(options).body_reader(runtime.handle().clone());
+        let read = |object: &str, body: &str| reader.read(&root.join(object).display().to_string(), body);
+
+        let object = format!("copy/{day}/x.json.gz");
+        assert_eq!(read(&object, &format!("s3://any/prefix/{day}/data/r_input.json")), Ok(b"by key".to_vec()));
+        assert_eq!(read("flat/x.json.gz", &format!("s3://any/{day}/data/s_input.json")), Ok(b"beside".to_vec()));
+        assert!(read("flat/x.json.gz", "s3://any/data/none.json").unwrap_err().contains("data/"));
+        assert!(read(&object, "s3://any/AWSLogs/large").unwrap_err().contains("--max-object-size"));
+        for outside in ["s3://any/AWSLogs/../../secret", "s3://any/..", "secret", "s3://any/", "s3://any/a\\..\\secret"]
+        {
+            assert!(read(&object, outside).is_err(), "{outside}");
+        }
+        assert!(reader.read("-", "s3://any/secret").unwrap_err().contains("standard input"));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(root.join("secret"), root.join("flat/data/t_input.json")).unwrap();
+            assert!(read("flat/x.json.gz", "s3://any/t_input.json").is_err(), "a link out of the folder");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Days as Count, NaiveDate, Utc};
+use chrono::{DateTime, Months, NaiveDate, Utc};
 
 /// The days that are wanted, both ends included; an end that is missing is open.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -58,7 +58,7 @@ pub fn span(folder: &str) -> Option<RangeInclusive<NaiveDate>> {
         && let (Some(year), Some(month)) = (number(year, "year=", 4..=4), number(month, "month=", 1..=2))
         && let Some(first) = date(year, month, 1)
     {
-        return Some(first..=first + Count::new(30));
+        return Some(first..=first.checked_add_months(Months::new(1))?.pred_opt()?);
     }
     let year = number(segments.last()?, "year=", 4..=4)?;
     Some(date(year, 1, 1)?..=date(year, 12, 31)?)
@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn other_names_have_none() {
-        for key in ["x.json", "2026/10/x.json", "2026/13/01/x", "12345/10/01/x", "2026/10/01", "v_20261001T12Z_.gz", ""] {
+        for key in ["x.json", "2026/10/x.json", "2026/13/01/x", "12345/10/01/x", "2026/10/01", "v_20261001T12Z_.gz", ""]
+        {
             assert_eq!(day(key, 0), None, "{key}");
         }
     }
@@ -159,7 +160,7 @@ mod tests {
         check("r/2026/", "2026-01-01", "2026-12-31");
         check("r/year=2026/", "2026-01-01", "2026-12-31");
         check("r/2026/10/", "2026-10-01", "2026-10-31");
-        check("r/year=2026/month=02/", "2026-02-01", "2026-03-03");
+        check("r/year=2026/month=02/", "2026-02-01", "2026-02-28");
         check("r/2026/10/07/", "2026-10-07", "2026-10-07");
         assert!(is_day("r/2026/10/07/") && !is_day("r/2026/10/"));
         assert_eq!(span("AWSLogs/111122223333/"), None);

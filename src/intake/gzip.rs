@@ -62,10 +62,8 @@ fn piecewise(input: &[u8], most: usize) -> Layer {
                 return Layer { bytes, problem: Some(problem) };
             }
             Err(Fault::Damaged(what)) => {
-                let problem = format!(
-                    "gzip data is damaged in the member at byte {} ({what}); copy the object again",
-                    count(at)
-                );
+                let problem =
+                    format!("gzip data is damaged in the member at byte {} ({what}); copy the object again", count(at));
                 return Layer { bytes, problem: Some(problem) };
             }
         }

@@ -210,3 +210,168 @@ fn changed(metadata: &Metadata) -> (i128, Option<DateTime<Utc>>) {
     let rest = u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or(0);
     (nanos, seconds.and_then(|seconds| DateTime::from_timestamp(seconds, rest)))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::{ffi::OsStrExt, fs::symlink};
+
+    use super::*;
+    use crate::intake::{Intake, Options};
+
+    struct Case(tempfile::TempDir);
+
+    impl Case {
+        fn new(files: &[&str]) -> Case {
+            let case = Case(tempfile::tempdir().unwrap());
+            files.iter().for_each(|file| case.write(OsStr::new(file), file.as_bytes()));
+            case
+        }
+
+        fn root(&self) -> PathBuf {
+            self.0.path().canonicalize().unwrap()
+        }
+
+        fn write(&self, file: &OsStr, bytes: &[u8]) {
+            let path = self.root().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+
+        fn list(&self, places: &[&str], options: Options) -> Listing {
+            let places: Vec<String> =
+                places.iter().map(|place| self.root().join(place).display().to_string()).collect();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(Intake::new(options).list(&places))
+        }
+
+        /// Names below the root, in the order of the listing.
+        fn names(&self, listing: &Listing) -> Vec<String> {
+            let root = format!("{}/", self.root().display());
+            listing.found.iter().map(|found| found.uri.strip_prefix(&root).unwrap_or(&found.uri).to_owned()).collect()
+        }
+    }
+
+    fn load(found: &Found) -> Result<Vec<u8>, String> {
+        super::super::read_file(found, 1000).map(|bytes| bytes.to_vec())
+    }
+
+    #[test]
+    fn folders_are_read_to_the_bottom_without_left_overs() {
+        let case = Case::new(&["b/c/d.json", "a.json", ".hidden", ".DS_Store", "x.tmp", "x.part", "x~", "b/.DS_Store"]);
+        let listing = case.list(&["."], Options::default());
+        assert_eq!(case.names(&listing), [".hidden", "a.json", "b/c/d.json"]);
+        assert_eq!(listing.problems, []);
+        assert_eq!(case.names(&case.list(&["x.tmp"], Options::default())), ["x.tmp"]);
+    }
+
+    #[test]
+    fn overlapping_places_count_once() {
+        let case = Case::new(&["b/c.json", "a.json"]);
+        let listing = case.list(&["b", ".", "b/../a.json", "*", "b/c.json", "b"], Options::default());
+        assert_eq!(case.names(&listing), ["a.json", "b/c.json"]);
+    }
+
+    #[test]
+    fn hostile_names_are_shown_safely_and_read_all_the_same() {
+        let case = Case::new(&[]);
+        for name in [&b"bad\xffutf8.json"[..], b"two\nlines", b"\x1b[31mred", b"100%41", b"a b+\xc3\xbc"] {
+            case.write(OsStr::from_bytes(name), name);
+        }
+        let listing = case.list(&["."], Options::default());
+        assert_eq!(case.names(&listing), ["%1B[31mred", "100%2541", "a b+ü", "bad%FFutf8.json", "two%0Alines"]);
+        for found in &listing.found {
+            let (_, name) = found.uri.rsplit_once('/').unwrap();
+            assert_eq!(load(found), Ok(names::bytes(name)));
+        }
+    }
+
+    #[test]
+    fn links_lead_out_once_and_never_in_circles() {
+        let case = Case::new(&["in/a.json", "in/sub/b.json", "out/c.json", "out/d.json"]);
+        let link = |to: &str, at: &str| symlink(case.root().join(to), case.root().join(at)).unwrap();
+        link("in", "in/sub/up");
+        link("", "in/above");
+        link("in/a.json", "in/same.json");
+        link("out", "in/far");
+        link("out", "in/far-again");
+        link("out/c.json", "in/file.json");
+        link("out", "out/round");
+        link("nowhere", "in/broken");
+        let listing = case.list(&["in"], Options::default());
+        assert_eq!(
+            case.names(&listing),
+            ["in/a.json", "in/far/c.json", "in/far/d.json", "in/file.json", "in/sub/b.json"]
+        );
+        let [problem] = &listing.problems[..] else { panic!("{:?}", listing.problems) };
+        assert!(problem.place.ends_with("in/broken") && !problem.wrong_use);
+    }
+
+    #[test]
+    fn patterns_match_files_and_folders() {
+        let case = Case::new(&["2026-10-01/a.json", "2026-10-02/b.json", "2026-11-01/c.json", "[x].json"]);
+        assert_eq!(
+            case.names(&case.list(&["2026-10-*"], Options::default())),
+            ["2026-10-01/a.json", "2026-10-02/b.json"]
+        );
+        assert_eq!(case.names(&case.list(&["**/c.json"], Options::default())), ["2026-11-01/c.json"]);
+        assert_eq!(case.names(&case.list(&["[x].json"], Options::default())), ["[x].json"]);
+    }
+
+    #[test]
+    fn places_that_name_nothing_are_wrong_use_and_empty_ones_are_not() {
+        let case = Case::new(&["a.json"]);
+        std::fs::create_dir(case.root().join("bare")).unwrap();
+        let listing = case.list(&["missing.json", "*.gz", "[", "bare", "a.json"], Options::default());
+        assert_eq!(case.names(&listing), ["a.json"]);
+        let told: Vec<_> = listing.problems.iter().map(|problem| (problem.wrong_use, problem.empty)).collect();
+        assert_eq!(told, [(true, false), (true, false), (true, false), (false, true)]);
+        let other = list("gs://bucket/x", Days::default(), 1);
+        assert!(other.problems[0].wrong_use && other.problems[0].reason.contains("s3://"), "{other:?}");
+    }
+
+    #[test]
+    fn days_outside_the_window_are_left_out() {
+        let case = Case::new(&[
+            "AWSLogs/111122223333/CloudTrail/us-east-1/2026/10/02/a.json.gz",
+            "AWSLogs/111122223333/CloudTrail/us-east-1/2026/09/02/b.json.gz",
+            "undated.json",
+        ]);
+        let since = Some("2026-10-02T00:00:00Z".parse().unwrap());
+        let listing = case.list(&["."], Options { since, ..Options::default() });
+        assert_eq!(case.names(&listing).len(), 2);
+        assert_eq!((listing.found[0].day, listing.found[1].day), ("2026-10-02".parse().ok(), None));
+        let old = case.list(&["AWSLogs/*/CloudTrail/us-east-1/2026/09"], Options { since, ..Options::default() });
+        assert!(old.found.is_empty() && old.problems[0].empty && old.problems[0].reason.contains("--since"));
+    }
+
+    #[test]
+    fn versions_follow_changes_and_appends_wait_for_the_next() {
+        let case = Case::new(&["a.json"]);
+        let first = case.list(&["."], Options::default()).found.remove(0);
+        assert_eq!(case.list(&["."], Options::default()).found.remove(0).version, first.version);
+        case.write(OsStr::new("a.json"), b"a.json and more");
+        let second = case.list(&["."], Options::default()).found.remove(0);
+        assert_ne!(second.version, first.version);
+        assert_eq!(load(&first), Ok(b"a.json".to_vec()));
+        case.write(OsStr::new("a.json"), b"a");
+        assert!(load(&second).unwrap_err().contains("shorter"));
+        std::fs::remove_file(case.root().join("a.json")).unwrap();
+        assert!(load(&second).unwrap_err().contains("cannot be read"));
+    }
+
+    #[test]
+    fn pipes_and_large_files_keep_to_the_limit() {
+        let mut walk = Walk { days: Days::default(), limit: 10, listing: Listing::default(), passed: 0 };
+        walk.hold("-", "-".to_owned(), &b"0123456789"[..]);
+        walk.hold("-", "-".to_owned(), &b"0123456789a"[..]);
+        walk.hold("-", "-".to_owned(), std::io::empty());
+        let [held] = &walk.listing.found[..] else { panic!("{:?}", walk.listing) };
+        assert!(matches!(&held.place, Place::Held(bytes) if &bytes[..] == b"0123456789"));
+        assert!(walk.listing.problems[0].reason.contains("--max-object-size") && walk.listing.problems[1].empty);
+
+        let case = Case::new(&["large.json"]);
+        let found = case.list(&["."], Options::default()).found.remove(0);
+        assert!(super::super::read_file(&found, 9).unwrap_err().contains("--max-object-size"));
+    }
+}

@@ -132,9 +132,8 @@ impl S3 {
         let starts = (0..size).step_by(PART as usize);
         let parts = starts.map(|start| (start, PART.min(size - start)));
         let object = &object;
-        let mut parts = stream::iter(parts)
-            .map(|(start, length)| self.part(object, Some(start), length))
-            .buffered(PARTS_AT_ONCE);
+        let mut parts =
+            stream::iter(parts).map(|(start, length)| self.part(object, Some(start), length)).buffered(PARTS_AT_ONCE);
         let mut whole = BytesMut::with_capacity(usize::try_from(size).unwrap_or(0));
         while let Some(part) = parts.try_next().await? {
             whole.extend_from_slice(&part);
