@@ -9,8 +9,11 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use object_store::path::Path;
 use s3_server::{Conditions, KEY_ID, S3Server, config, write};
+use trailhound::error::{Error, Result};
 use trailhound::intake::{Intake, Listing, Options};
+use trailhound::lake::objects::{OBJECTS, ObjectRow, batch, fingerprint};
 use trailhound::lake::s3::{probe_conditional_put, register_with};
+use trailhound::lake::{Lake, Part};
 
 fn intake(server: &S3Server, options: Options) -> Intake {
     Intake::with_aws(options, server.config())
@@ -262,12 +265,68 @@ async fn bodies_are_read_from_the_bucket_of_their_log_only() {
     assert!(server.seen().split_off(asked).iter().all(|seen| !seen.target.contains("secrets")));
 }
 
+/// Delta's registries belong to the process: tests of lakes take turns.
+static LAKES: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// A stored file with the record of one object, and the object's fingerprint.
+async fn record(lake: &Lake, uri: &str) -> (Part, u128) {
+    let row = ObjectRow { uri: uri.to_owned(), version: "1".to_owned(), ..ObjectRow::default() };
+    let mut writer = lake.writer(&OBJECTS, Default::default());
+    writer.push(batch(&[row], 1_790_000_000_000_000, "run").unwrap().into(), &[(20_000, 0)]);
+    let mut part = writer.drain().remove(0).encode().unwrap();
+    lake.store(&OBJECTS, &mut part).await.unwrap();
+    (part, fingerprint(uri, "1"))
+}
+
+async fn lake(server: &S3Server) -> Lake {
+    server.bucket("lake");
+    register_with(&server.config()).await.unwrap();
+    Lake::at("s3://lake/some/where", vec![], vec![]).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_ingests_that_race_for_a_lake_in_s3_one_wins() {
+    let _turn = LAKES.lock().await;
+    let server = S3Server::start();
+    let lake = lake(&server).await;
+    assert!(!lake.exists().await.unwrap());
+    drop(lake.begin().await.unwrap());
+    let mut stored = 0;
+    for round in 0..3 {
+        let mut racers = Vec::new();
+        for racer in 0..4 {
+            let journal = lake.begin().await.unwrap();
+            racers.push((journal, record(&lake, &format!("{round}/{racer}")).await));
+        }
+        let races = racers.into_iter().map(|(mut journal, (part, print))| {
+            tokio::spawn(async move { journal.publish(&[], &[part], &[print]).await })
+        });
+        let outcomes: Vec<Result<()>> =
+            futures::future::join_all(races).await.into_iter().map(|o| o.unwrap()).collect();
+        let lost = outcomes.iter().filter(|outcome| matches!(outcome, Err(Error::Conflict))).count();
+        assert_eq!((outcomes.iter().filter(|o| o.is_ok()).count(), lost), (1, 3), "{outcomes:?}");
+        let journal = lake.begin().await.unwrap();
+        stored += (0..4).filter(|i| journal.has_seen(fingerprint(&format!("{round}/{i}"), "1"))).count();
+    }
+    assert_eq!(stored, 3);
+    assert!(lake.exists().await.unwrap());
+}
+
 #[tokio::test]
-async fn lakes_need_a_server_that_keeps_conditions() {
+async fn a_lake_on_a_server_without_conditions_is_refused() {
+    let _turn = LAKES.lock().await;
+    let server = S3Server::start_with(Conditions::Ignored);
+    let error = lake(&server).await.begin().await.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("ignores If-None-Match"), "{error}");
+}
+
+#[tokio::test]
+async fn the_probe_of_conditions_leaves_nothing_behind() {
+    let _turn = LAKES.lock().await;
     for (conditions, fine) in [(Conditions::Kept, true), (Conditions::Ignored, false)] {
         let server = S3Server::start_with(conditions);
         server.bucket("lake");
-        register_with(&server.config()).unwrap();
+        register_with(&server.config()).await.unwrap();
         let url = url::Url::parse("s3://lake/some/where").unwrap();
         let store = deltalake_core::logstore::store_for(&url, [("a", "b")]).unwrap();
         let answer = probe_conditional_put(&store, &Path::from("some/where")).await;

@@ -50,6 +50,9 @@ impl Lake {
     /// `events` are tables whose rows have an identity, `records` are the others; the objects table is always there.
     pub async fn at(location: &str, events: Vec<&'static Table>, mut records: Vec<&'static Table>) -> Result<Lake> {
         let root = tables::root_url(location)?;
+        if root.scheme() == "s3" {
+            s3::prepare(&root).await?;
+        }
         records.push(&objects::OBJECTS);
         Ok(Lake { root, events, records })
     }
@@ -79,6 +82,10 @@ impl Lake {
 
     /// Begins an ingest: finishes what a killed process left half published, and reads which objects are known.
     pub async fn begin(&self) -> Result<Journal> {
+        if self.root.scheme() == "s3" && !self.exists().await? {
+            let store = tables::object_store(&self.root, &objects::OBJECTS)?;
+            s3::probe_conditional_put(&store, &object_store::path::Path::default()).await?;
+        }
         Journal::open(self).await
     }
 

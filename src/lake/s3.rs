@@ -15,7 +15,7 @@ use deltalake_core::{DeltaResult, DeltaTableError};
 use object_store::aws::{AmazonS3Builder, AwsCredential, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::{CredentialProvider, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
-use tokio::sync::{OnceCell, RwLock};
+use tokio::sync::RwLock;
 use url::Url;
 
 use crate::error::{Error, Result, chain};
@@ -27,15 +27,30 @@ const DEFAULT_REGION: &str = "us-east-1";
 
 /// Regions of the buckets that were asked for, since a store must be built without waiting.
 static REGIONS: Mutex<Option<HashMap<String, String>>> = Mutex::new(None);
-static REGISTERED: OnceCell<()> = OnceCell::const_new();
+/// What was registered last. Delta's registries belong to the process, so this does too.
+static CONFIG: RwLock<Option<SdkConfig>> = RwLock::const_new(None);
 
-/// Makes `s3://` lakes known to Delta, with the AWS configuration of the environment. Later calls do nothing.
+/// Makes `s3://` lakes known to Delta, with the AWS configuration of the environment unless one was registered already.
 pub async fn register() -> Result<()> {
-    REGISTERED.get_or_try_init(|| async { register_with(&s3::environment().await) }).await.copied()
+    let mut known = CONFIG.write().await;
+    if known.is_some() {
+        return Ok(());
+    }
+    let config = s3::environment().await;
+    install(&config)?;
+    *known = Some(config);
+    Ok(())
 }
 
 /// Makes `s3://` lakes known to Delta with this configuration, in place of an earlier one.
-pub fn register_with(config: &SdkConfig) -> Result<()> {
+pub async fn register_with(config: &SdkConfig) -> Result<()> {
+    let mut known = CONFIG.write().await;
+    install(config)?;
+    *known = Some(config.clone());
+    Ok(())
+}
+
+fn install(config: &SdkConfig) -> Result<()> {
     let Some(credentials) = config.credentials_provider() else {
         return Err(Error::Lake("there are no AWS credentials for a lake in S3; set AWS_PROFILE".to_owned()));
     };
@@ -54,7 +69,8 @@ pub fn register_with(config: &SdkConfig) -> Result<()> {
 pub async fn prepare(lake: &Url) -> Result<()> {
     register().await?;
     let bucket = lake.host_str().unwrap_or_default();
-    if let Some(region) = s3::S3::new(None, false, 0).region(bucket).await {
+    let config = CONFIG.read().await.clone();
+    if let Some(region) = s3::S3::new(config, false, 0).region(bucket).await {
         let mut regions = REGIONS.lock().unwrap_or_else(PoisonError::into_inner);
         regions.get_or_insert_default().insert(bucket.to_owned(), region);
     }
