@@ -30,11 +30,11 @@ impl BodyReader {
     pub fn read(&self, object_uri: &str, body_uri: &str) -> Result<Vec<u8>, String> {
         let (bucket, key) = named(body_uri)?;
         let packed = if object_uri.starts_with("s3://") {
-            self.from_s3(object_uri, bucket, key)?
+            self.in_bucket(object_uri, bucket, key)?
         } else if object_uri == "-" {
             return Err("the body is in a file of its own, which standard input cannot give; hunt the folder".into());
         } else {
-            self.from_file(&names::path(object_uri), key)?
+            self.in_copy(&names::path(object_uri), key)?
         };
         let unpacked = unpack::unpack(packed, self.limit);
         match unpacked.problem {
@@ -43,7 +43,7 @@ impl BodyReader {
         }
     }
 
-    fn from_s3(&self, object_uri: &str, bucket: &str, key: &str) -> Result<Bytes, String> {
+    fn in_bucket(&self, object_uri: &str, bucket: &str, key: &str) -> Result<Bytes, String> {
         let own = names::bucket_and_key(object_uri).map(|(own, _)| own.to_owned());
         if own.as_deref() != Some(bucket) {
             return Err("the body is in another bucket than its log; it was not read".to_owned());
@@ -60,7 +60,7 @@ impl BodyReader {
         }
     }
 
-    fn from_file(&self, object: &Path, key: &str) -> Result<Bytes, String> {
+    fn in_copy(&self, object: &Path, key: &str) -> Result<Bytes, String> {
         let (root, candidates) = candidates(object, key);
         for path in candidates {
             let inside = std::fs::canonicalize(&path).ok().filter(|real| real.is_file() && real.starts_with(&root));

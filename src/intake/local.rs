@@ -182,7 +182,7 @@ impl Walk {
         }
         let size = bytes.len() as u64;
         let version = format!("{:032x}-{size}", xxhash_rust::xxh3::xxh3_128(&bytes));
-        let place = Place::Held(Bytes::from(bytes));
+        let place = Place::Held(Box::new(Bytes::from(bytes)));
         self.listing.found.push(Found { uri, size, version, modified: None, day: None, place });
     }
 

@@ -67,7 +67,7 @@ enum Place {
     File,
     S3,
     /// Standard input and pipes can be read only once.
-    Held(Bytes),
+    Held(Box<Bytes>),
 }
 
 /// Something that was asked for and cannot be read, or holds nothing.
@@ -159,7 +159,7 @@ impl Intake {
             .map(move |(found, taken)| {
                 let source = match &found.place {
                     Place::File => Either::Left(Source::File),
-                    Place::Held(bytes) => Either::Left(Source::Ready(Ok(bytes.clone()))),
+                    Place::Held(bytes) => Either::Left(Source::Ready(Ok(Bytes::clone(bytes)))),
                     Place::S3 => Either::Right(Task::start(s3.clone(), found.clone())),
                 };
                 async move {
