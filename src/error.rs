@@ -47,9 +47,7 @@ impl fmt::Display for Error {
             | Error::Lake(text)
             | Error::Output(text)
             | Error::Strict(text) => f.write_str(text),
-            Error::Conflict => {
-                f.write_str("another process is writing to this lake; try again when it has finished")
-            }
+            Error::Conflict => f.write_str("another process is writing to this lake; try again when it has finished"),
         }
     }
 }

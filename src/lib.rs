@@ -18,4 +18,5 @@ pub mod intake;
 pub mod lake;
 pub mod logs;
 pub mod outputs;
+pub mod pipeline;
 pub mod table;

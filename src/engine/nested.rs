@@ -47,8 +47,10 @@ pub async fn present(
 
 /// SQL for the column or struct at `prefix`.
 fn expression(columns: &[(&Column, Vec<String>)], prefix: &[&str]) -> String {
-    let below: Vec<&(&Column, Vec<String>)> =
-        columns.iter().filter(|(_, path)| path.len() >= prefix.len() && path.iter().zip(prefix).all(|(a, b)| a == b)).collect();
+    let below: Vec<&(&Column, Vec<String>)> = columns
+        .iter()
+        .filter(|(_, path)| path.len() >= prefix.len() && path.iter().zip(prefix).all(|(a, b)| a == b))
+        .collect();
     if let [(column, path)] = below.as_slice()
         && path.len() == prefix.len()
     {

@@ -103,10 +103,10 @@ impl Lake {
         Writer::new(table, self.is_event(table), settings)
     }
 
-    /// Stores a file of a table. It becomes visible with the commit that names it.
-    pub async fn store(&self, table: &'static Table, part: &mut Part) -> Result<()> {
+    /// Stores a file. It becomes visible with the commit that names it.
+    pub async fn store(&self, part: &mut Part) -> Result<()> {
         let bytes = part.take_bytes();
-        let store = tables::object_store(&self.root, table)?;
+        let store = tables::object_store(&self.root, part.table())?;
         let path = object_store::path::Path::from(part.path());
         store.put(&path, bytes.into()).await.map_err(|e| {
             Error::Lake(format!("cannot write {} in {}: {}", part.path(), self.name(), crate::error::chain(&e)))

@@ -6,11 +6,20 @@ use crate::table::{Column, Kind, Leaf, Scalar, Table, column, searched};
 /// Amazon Bedrock model invocation log, <https://docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-logging.html>.
 pub static BEDROCK: LogType = LogType { name: "bedrock", table: &TABLE };
 
-static TABLE: Table = Table { name: "bedrock", about: "A model invocation recorded by Amazon Bedrock.", time_name: Some("timestamp"), columns: &COLUMNS };
+static TABLE: Table = Table {
+    name: "bedrock",
+    about: "A model invocation recorded by Amazon Bedrock.",
+    time_name: Some("timestamp"),
+    columns: &COLUMNS,
+};
 
 const MESSAGE: [Leaf; 3] = [
     Leaf { name: "role", kind: Scalar::Text, doc: "system, user, assistant or tool" },
-    Leaf { name: "kind", kind: Scalar::Text, doc: "text, reasoning, tool_call, tool_result, image, document, video, audio, guarded or other" },
+    Leaf {
+        name: "kind",
+        kind: Scalar::Text,
+        doc: "text, reasoning, tool_call, tool_result, image, document, video, audio, guarded or other",
+    },
     Leaf { name: "text", kind: Scalar::Text, doc: "the text, or the name and URI of media" },
 ];
 const CALL: [Leaf; 4] = [
@@ -21,7 +30,11 @@ const CALL: [Leaf; 4] = [
 ];
 const HIT: [Leaf; 7] = [
     Leaf { name: "policy", kind: Scalar::Text, doc: "topic, content, word, pii, regex, grounding or reasoning" },
-    Leaf { name: "name", kind: Scalar::Text, doc: "name or type of what was found, such as PROMPT_ATTACK or EMAIL; never the matched text" },
+    Leaf {
+        name: "name",
+        kind: Scalar::Text,
+        doc: "name or type of what was found, such as PROMPT_ATTACK or EMAIL; never the matched text",
+    },
     Leaf { name: "side", kind: Scalar::Text, doc: "input or output" },
     Leaf { name: "confidence", kind: Scalar::Text, doc: "NONE, LOW, MEDIUM or HIGH" },
     Leaf { name: "action", kind: Scalar::Text, doc: "BLOCKED, ANONYMIZED or NONE (detected, not stopped)" },
@@ -38,7 +51,11 @@ static COLUMNS: [Column; 39] = [
     column("operation", Kind::Text, "InvokeModel, InvokeModelWithResponseStream, Converse, ConverseStream"),
     column("inferenceRegion", Kind::Text, "Region in which inference ran"),
     column("errorCode", Kind::Text, "error code; null when the call succeeded"),
-    column("stopReason", Kind::Text, "why generation ended, lower snake case (end_turn, max_tokens, tool_use, guardrail_intervened, ...)"),
+    column(
+        "stopReason",
+        Kind::Text,
+        "why generation ended, lower snake case (end_turn, max_tokens, tool_use, guardrail_intervened, ...)",
+    ),
     column("inputTokens", Kind::Long, "input tokens without cache reads"),
     column("outputTokens", Kind::Long, "output tokens"),
     column("cacheReadTokens", Kind::Long, "input tokens read from the prompt cache"),

@@ -6,7 +6,12 @@ use crate::table::{Column, Kind, Leaf, Scalar, Table, column, searched};
 /// AWS CloudTrail, <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>.
 pub static CLOUDTRAIL: LogType = LogType { name: "cloudtrail", table: &TABLE };
 
-static TABLE: Table = Table { name: "cloudtrail", about: "An API call or service event recorded by AWS CloudTrail.", time_name: Some("eventTime"), columns: &COLUMNS };
+static TABLE: Table = Table {
+    name: "cloudtrail",
+    about: "An API call or service event recorded by AWS CloudTrail.",
+    time_name: Some("eventTime"),
+    columns: &COLUMNS,
+};
 
 const RESOURCE: [Leaf; 4] = [
     Leaf { name: "arn", kind: Scalar::Text, doc: "ARN of the resource" },
@@ -26,7 +31,11 @@ static COLUMNS: [Column; 66] = [
     searched("userIdentity.accessKeyId", Kind::Text, "`AKIA` long-term or `ASIA` temporary key"),
     searched("sourceIPAddress", Kind::Text, "IPv4, IPv6, a service DNS name or `AWS Internal`"),
     searched("userIdentity.sessionContext.sessionIssuer.arn", Kind::Text, "ARN of the role behind the session"),
-    column("userIdentity.type", Kind::Text, "Root, IAMUser, AssumedRole, Role, FederatedUser, AWSAccount, AWSService, ..."),
+    column(
+        "userIdentity.type",
+        Kind::Text,
+        "Root, IAMUser, AssumedRole, Role, FederatedUser, AWSAccount, AWSService, ...",
+    ),
     column("userIdentity.accountId", Kind::Text, "account of the caller, or `anonymous`"),
     column("userIdentity.principalId", Kind::Text, "unique id; for roles `AROA...:<session name>`"),
     column("userIdentity.userName", Kind::Text, "friendly name"),
@@ -56,8 +65,16 @@ static COLUMNS: [Column; 66] = [
     column("userIdentity.sessionContext.sessionIssuer.type", Kind::Text, "type of the session's issuer"),
     column("userIdentity.sessionContext.sessionIssuer.principalId", Kind::Text, "unique id of the role"),
     column("userIdentity.sessionContext.sessionIssuer.accountId", Kind::Text, "account of the role"),
-    column("userIdentity.sessionContext.attributes.creationDate", Kind::Text, "when the session began, as the log wrote it"),
-    column("userIdentity.sessionContext.attributes.mfaAuthenticated", Kind::Text, "`true` or `false`; null when the log did not say"),
+    column(
+        "userIdentity.sessionContext.attributes.creationDate",
+        Kind::Text,
+        "when the session began, as the log wrote it",
+    ),
+    column(
+        "userIdentity.sessionContext.attributes.mfaAuthenticated",
+        Kind::Text,
+        "`true` or `false`; null when the log did not say",
+    ),
     column("userIdentity.sessionContext.webIdFederationData.federatedProvider", Kind::Text, "web identity provider"),
     column("userIdentity.sessionContext.webIdFederationData.attributes", Kind::Json, "claims of the web identity"),
     column("userIdentity.sessionContext.sourceIdentity", Kind::Text, "source identity set at AssumeRole"),

@@ -64,6 +64,14 @@ pub struct Decoded {
     pub foreign_kind: Option<&'static str>,
 }
 
+/// The quarantine row of an object that could not be read to its end, and why. `now` is microseconds UTC.
+pub fn spoiled(object: &str, reason: &str, now: i64) -> Option<Batch> {
+    let mut rows = Rows::new(&QUARANTINE);
+    rows.text(1, reason);
+    rows.finish(now, 0, 0);
+    rows.take(object)
+}
+
 impl Sink {
     /// An empty sink. `now` (microseconds UTC) is the time that quarantined records carry.
     pub fn new(now: i64) -> Self {

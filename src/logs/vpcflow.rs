@@ -6,7 +6,12 @@ use crate::table::{Column, Kind, Table, column, searched};
 /// VPC flow logs, <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>.
 pub static VPCFLOW: LogType = LogType { name: "vpcflow", table: &TABLE };
 
-static TABLE: Table = Table { name: "vpcflow", about: "Traffic of one flow during one interval, recorded by VPC flow logs.", time_name: None, columns: &COLUMNS };
+static TABLE: Table = Table {
+    name: "vpcflow",
+    about: "Traffic of one flow during one interval, recorded by VPC flow logs.",
+    time_name: None,
+    columns: &COLUMNS,
+};
 
 static COLUMNS: [Column; 75] = [
     searched("srcaddr", Kind::Text, "source address"),
@@ -33,7 +38,11 @@ static COLUMNS: [Column; 75] = [
     column("tcp_flags", Kind::Int, "TCP flags, OR-ed over the interval"),
     column("pkt_src_aws_service", Kind::Text, "AWS service of the source address"),
     column("pkt_dst_aws_service", Kind::Text, "AWS service of the destination address"),
-    column("srcaddr_key", Kind::Text, "source address as 32 hex digits (IPv4 mapped into IPv6): sorts and compares as a number"),
+    column(
+        "srcaddr_key",
+        Kind::Text,
+        "source address as 32 hex digits (IPv4 mapped into IPv6): sorts and compares as a number",
+    ),
     column("dstaddr_key", Kind::Text, "destination address in the same form"),
     column("type", Kind::Text, "IPv4, IPv6 or EFA"),
     column("version", Kind::Int, "highest version of the selected fields"),

@@ -1,0 +1,75 @@
+//! What a run did, in a few lines for people.
+
+use std::io::{Result, Write};
+
+use crate::outputs::escape;
+use crate::pipeline::Summary;
+
+/// Writes the figures of an ingest, and what could not be read.
+pub fn write(summary: &Summary, to: &mut dyn Write) -> Result<()> {
+    for problem in &summary.problems {
+        writeln!(to, "warning: {}", escape::terminal(problem))?;
+    }
+    writeln!(
+        to,
+        "Read      {} objects ({}), {} records in {:.1} s{}",
+        grouped(summary.objects),
+        size(summary.bytes),
+        grouped(summary.read),
+        summary.seconds,
+        match summary.unchanged {
+            0 => String::new(),
+            unchanged => format!("; {} objects were read before", grouped(unchanged)),
+        }
+    )?;
+    writeln!(
+        to,
+        "          {} stored + {} duplicate + {} quarantined; {} foreign",
+        grouped(summary.stored),
+        grouped(summary.duplicates),
+        grouped(summary.quarantined),
+        grouped(summary.foreign)
+    )?;
+    for log in summary.logs.iter().filter(|log| log.read > 0) {
+        writeln!(
+            to,
+            "          {:<10} {} stored, {} duplicate, {} quarantined",
+            log.log,
+            grouped(log.stored),
+            grouped(log.duplicates),
+            grouped(log.quarantined)
+        )?;
+    }
+    if summary.quarantined > 0 {
+        writeln!(
+            to,
+            "          what was quarantined: trailhound query \"SELECT _object, _record, reason, start FROM quarantine\""
+        )?;
+    }
+    Ok(())
+}
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in the largest unit that leaves a number of at least one.
+pub fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}

@@ -1,0 +1,97 @@
+//! One object from bytes to rows: load, hash, unpack, decode. Runs on the thread pool.
+
+use sha2::{Digest, Sha256};
+
+use crate::intake::Fetched;
+use crate::intake::bodies::BodyReader;
+use crate::intake::unpack::unpack;
+use crate::logs::framing;
+use crate::logs::rows::Batch;
+use crate::logs::sink::{self, Counts, Decoded, Sink};
+use crate::logs::{Bodies, LOG_TYPES};
+
+/// What one object held.
+#[derive(Debug)]
+pub struct ReadObject {
+    /// URI and version.
+    pub uri: String,
+    /// ETag, or modification time and size.
+    pub version: String,
+    /// Bytes as delivered.
+    pub size: u64,
+    /// What was in it, or why it could not be opened (it will be tried again by the next run).
+    pub content: Result<Content, String>,
+}
+
+/// The content of an object that could be opened.
+#[derive(Debug)]
+pub struct Content {
+    /// SHA-256 of the bytes as delivered, hex.
+    pub sha256: String,
+    /// Bytes after decompression.
+    pub unpacked: u64,
+    /// Rows, quarantine and counts.
+    pub decoded: Decoded,
+    /// The quarantine row of an object that could not be read to its end.
+    pub spoiled: Option<Batch>,
+    /// What was wrong with the object as a whole.
+    pub problem: Option<String>,
+}
+
+/// Reads one object. `limit` bounds its size after decompression; `now` (microseconds UTC) dates quarantined records.
+pub fn read(fetched: Fetched, limit: u64, bodies: &BodyReader, now: i64) -> ReadObject {
+    let (found, packed) = match fetched.load() {
+        Ok(loaded) => loaded,
+        Err((found, reason)) => {
+            return ReadObject { uri: found.uri, version: found.version, size: found.size, content: Err(reason) };
+        }
+    };
+    let sha256 = hex(&Sha256::digest(&packed));
+    let size = packed.len() as u64;
+    let unpacked = unpack(packed, limit);
+    let neighbours = Neighbours { bodies, object: &found.uri };
+    let decoded = match (unpacked.bytes.is_empty(), &unpacked.problem) {
+        (true, Some(_)) => Sink::new(now).finish(&found.uri),
+        _ => framing::decode(&found.uri, &unpacked.bytes, &neighbours, now),
+    };
+    let spoiled = unpacked.problem.as_ref().and_then(|problem| sink::spoiled(&found.uri, problem, now));
+    let content =
+        Content { sha256, unpacked: unpacked.bytes.len() as u64, decoded, spoiled, problem: unpacked.problem };
+    ReadObject { uri: found.uri, version: found.version, size, content: Ok(content) }
+}
+
+impl Content {
+    /// Counts of everything in the object, and the names of the logs found.
+    pub fn total(&self) -> (Counts, String) {
+        let mut total = self.decoded.unrecognised;
+        if self.spoiled.is_some() {
+            total.read += 1;
+            total.quarantined += 1;
+        }
+        let mut names = Vec::new();
+        for (log, counts) in LOG_TYPES.iter().zip(&self.decoded.counts) {
+            total.read += counts.read;
+            total.quarantined += counts.quarantined;
+            if counts.read > 0 {
+                names.push(log.name);
+            }
+        }
+        (total, names.join(" "))
+    }
+}
+
+/// Bodies beside one object.
+struct Neighbours<'a> {
+    bodies: &'a BodyReader,
+    object: &'a str,
+}
+
+impl Bodies for Neighbours<'_> {
+    fn body(&self, uri: &str) -> Result<Vec<u8>, String> {
+        self.bodies.read(self.object, uri)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

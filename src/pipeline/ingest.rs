@@ -1,0 +1,349 @@
+//! Ingest: objects are read in the order of their days, decoded on all cores, deduplicated in order, and published.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use datafusion::arrow::array::{Array, TimestampMicrosecondArray};
+use futures::{Stream, StreamExt};
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::decode::{self, ReadObject};
+use super::summary::{Kept, Summary};
+use crate::error::{Error, Result};
+use crate::intake::bodies::BodyReader;
+use crate::intake::{Fetched, Found, Intake};
+use crate::lake::objects::{self, OBJECTS, ObjectRow};
+use crate::lake::{Journal, Known, Lake, Part, Writer, WriterSettings};
+use crate::logs::LOG_TYPES;
+use crate::logs::rows::Batch;
+use crate::logs::sink::QUARANTINE;
+
+/// How an ingest runs.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    /// Threads that decode and encode.
+    pub threads: usize,
+    /// Bytes that rows may take while they wait for their file.
+    pub memory: usize,
+    /// Largest object after decompression, bytes.
+    pub limit: u64,
+    /// Identifies the run in the lake.
+    pub run_id: String,
+}
+
+/// Packed bytes of objects that one task decodes together: small objects share the cost of a task.
+const GROUP_BYTES: u64 = 1 << 20;
+/// Objects that one task decodes at most.
+const GROUP_OBJECTS: usize = 256;
+/// Rows per publish. Bounds the identities in memory; more publishes make more, smaller files.
+const PUBLISH_ROWS: usize = 1_000_000;
+/// Objects per publish: bounds what a killed run has to do again.
+const PUBLISH_OBJECTS: usize = 50_000;
+/// How often an ingest starts again because another one published first.
+const ATTEMPTS: usize = 20;
+
+/// Reads what is new under `logs` into the lake.
+pub async fn ingest(
+    lake: &Lake,
+    intake: &Intake,
+    logs: &[String],
+    settings: &Ingest,
+    progress: &ProgressBar,
+) -> Result<Summary> {
+    let started = Instant::now();
+    let mut summary = Summary::new();
+    let listing = intake.list(logs).await;
+    for problem in &listing.problems {
+        summary.problem(format!("{}: {}", problem.place, problem.reason));
+        summary.wrong_use |= problem.wrong_use;
+        summary.failed |= !problem.wrong_use;
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(settings.threads.max(1))
+        .build()
+        .map_err(|e| Error::Input(format!("cannot start {} threads: {e}", settings.threads)))?;
+    for attempt in 1.. {
+        let mut journal = lake.begin().await?;
+        let (new, known): (Vec<Found>, Vec<Found>) = listing
+            .found
+            .iter()
+            .cloned()
+            .partition(|found| !journal.has_seen(objects::fingerprint(&found.uri, &found.version)));
+        if attempt == 1 {
+            summary.unchanged = known.len() as u64;
+            progress.set_length(new.len() as u64);
+        }
+        let mut walk = Walk::new(lake, &mut journal, settings, progress)?;
+        let outcome = walk.run(&pool, intake.fetch(new), intake.body_reader(tokio::runtime::Handle::current())).await;
+        summary.merge(&walk.published);
+        match outcome {
+            Err(Error::Conflict) if attempt < ATTEMPTS => {}
+            Err(error) => return Err(error),
+            Ok(()) => break,
+        }
+    }
+    progress.finish_and_clear();
+    summary.seconds = started.elapsed().as_secs_f64();
+    Ok(summary)
+}
+
+/// What the pool hands back.
+enum Done {
+    Decoded(u64, Vec<ReadObject>),
+    Encoded(Result<Part>),
+}
+
+/// One attempt: everything since the journal was opened.
+struct Walk<'a> {
+    lake: &'a Lake,
+    journal: &'a mut Journal,
+    settings: &'a Ingest,
+    progress: &'a ProgressBar,
+    writers: Vec<Writer>,
+    quarantine: Writer,
+    known: Vec<Known>,
+    objects: Vec<ObjectRow>,
+    rows: usize,
+    waiting: Summary,
+    published: Summary,
+    parts: Vec<Part>,
+    uploads: JoinSet<Result<Part>>,
+    now: i64,
+}
+
+impl<'a> Walk<'a> {
+    fn new(lake: &'a Lake, journal: &'a mut Journal, settings: &'a Ingest, progress: &'a ProgressBar) -> Result<Self> {
+        let files = WriterSettings::default();
+        let known = known(journal)?;
+        Ok(Walk {
+            lake,
+            journal,
+            settings,
+            progress,
+            writers: LOG_TYPES.iter().map(|log| lake.writer(log.table, files)).collect(),
+            quarantine: lake.writer(&QUARANTINE, files),
+            known,
+            objects: Vec::new(),
+            rows: 0,
+            waiting: Summary::new(),
+            published: Summary::new(),
+            parts: Vec::new(),
+            uploads: JoinSet::new(),
+            now: chrono::Utc::now().timestamp_micros(),
+        })
+    }
+
+    async fn run(
+        &mut self,
+        pool: &rayon::ThreadPool,
+        fetched: impl Stream<Item = Fetched>,
+        bodies: BodyReader,
+    ) -> Result<()> {
+        let mut fetched = std::pin::pin!(fetched);
+        let bodies = Arc::new(bodies);
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let busy_limit = self.settings.threads.max(1) * 2 + 1;
+        let (mut decoding, mut encoding, mut exhausted) = (0, 0, false);
+        let mut next_group = 0;
+        let mut next_to_take = 0;
+        let mut out_of_turn: BTreeMap<u64, Vec<ReadObject>> = BTreeMap::new();
+        loop {
+            while !exhausted && decoding + encoding < busy_limit {
+                let group = next_objects(&mut fetched).await;
+                if group.is_empty() {
+                    exhausted = true;
+                    break;
+                }
+                let (sender, bodies) = (sender.clone(), bodies.clone());
+                let (turn, limit, now) = (next_group, self.settings.limit, self.now);
+                pool.spawn(move || {
+                    let read = group.into_iter().map(|object| decode::read(object, limit, &bodies, now)).collect();
+                    let _ = sender.send(Done::Decoded(turn, read));
+                });
+                next_group += 1;
+                decoding += 1;
+            }
+            let finished = exhausted && decoding == 0 && out_of_turn.is_empty();
+            let full = self.rows >= PUBLISH_ROWS || self.objects.len() >= PUBLISH_OBJECTS;
+            let keep = if finished || full { 0 } else { self.settings.memory };
+            for job in self.overflow(keep) {
+                let sender = sender.clone();
+                pool.spawn(move || {
+                    let _ = sender.send(Done::Encoded(job.encode()));
+                });
+                encoding += 1;
+            }
+            if (finished || full) && encoding == 0 {
+                self.publish().await?;
+                if finished {
+                    return Ok(());
+                }
+                continue;
+            }
+            match receiver.recv().await {
+                Some(Done::Decoded(turn, read)) => {
+                    decoding -= 1;
+                    out_of_turn.insert(turn, read);
+                }
+                Some(Done::Encoded(part)) => {
+                    encoding -= 1;
+                    self.upload(part?);
+                }
+                None => return Ok(()),
+            }
+            while !full && let Some(read) = out_of_turn.remove(&next_to_take) {
+                next_to_take += 1;
+                for object in read {
+                    self.take(object).await?;
+                }
+            }
+        }
+    }
+
+    /// Takes over what one object held: new events wait for their file, the rest is counted.
+    async fn take(&mut self, read: ReadObject) -> Result<()> {
+        self.progress.inc(1);
+        let mut content = match read.content {
+            Ok(content) => content,
+            Err(reason) => {
+                self.waiting.problem(format!("{}: {reason}", read.uri));
+                return Ok(());
+            }
+        };
+        let (total, logs) = content.total();
+        let mut row = ObjectRow {
+            uri: read.uri,
+            version: read.version,
+            size: read.size,
+            bytes: content.unpacked,
+            logs,
+            read: total.read,
+            quarantined: total.quarantined,
+            foreign: content.decoded.foreign,
+            foreign_kind: content.decoded.foreign_kind,
+            ..ObjectRow::default()
+        };
+        let mut kept = vec![Kept::default(); LOG_TYPES.len()];
+        for batch in content.decoded.batches.drain(..) {
+            let Some(log) = LOG_TYPES.iter().position(|log| log.table.name == batch.table.name) else { continue };
+            let stored = self.store(log, batch).await?;
+            kept[log].stored += stored.stored;
+            kept[log].duplicates += stored.duplicates;
+            row.stored += stored.stored;
+            row.duplicates += stored.duplicates;
+        }
+        for batch in content.decoded.quarantine.take().into_iter().chain(content.spoiled.take()) {
+            let rows: Vec<(i32, usize)> = days(&batch).into_iter().enumerate().map(|(row, day)| (day, row)).collect();
+            self.quarantine.push(Arc::new(batch), &rows);
+        }
+        row.sha256 = content.sha256;
+        row.problem = content.problem;
+        self.waiting.add(&row, &content.decoded.counts, &kept);
+        self.objects.push(row);
+        Ok(())
+    }
+
+    /// Keeps the events of a batch that the lake does not have.
+    async fn store(&mut self, log: usize, batch: Batch) -> Result<Kept> {
+        let days = days(&batch);
+        let known = &mut self.known[log];
+        let mut new = Vec::with_capacity(days.len());
+        let mut loaded = None;
+        for (row, (&day, &id)) in days.iter().zip(&batch.ids).enumerate() {
+            if loaded != Some(day) {
+                known.load(day).await?;
+                loaded = Some(day);
+            }
+            if known.is_new(day, id) {
+                new.push((day, row));
+            }
+        }
+        let kept = Kept { stored: new.len() as u64, duplicates: (days.len() - new.len()) as u64 };
+        self.rows += new.len();
+        if !new.is_empty() {
+            self.writers[log].push(Arc::new(batch), &new);
+        }
+        Ok(kept)
+    }
+
+    fn overflow(&mut self, keep: usize) -> Vec<crate::lake::Job> {
+        let waiting: usize = self.writers.iter().map(Writer::waiting_bytes).sum();
+        if waiting <= keep && keep > 0 {
+            return Vec::new();
+        }
+        let mut jobs = Vec::new();
+        for writer in &mut self.writers {
+            let share = writer.waiting_bytes() as u128 * keep as u128 / 2 / waiting.max(1) as u128;
+            jobs.extend(writer.overflow(share as usize));
+        }
+        if keep == 0 {
+            jobs.extend(self.quarantine.drain());
+        }
+        jobs
+    }
+
+    fn upload(&mut self, mut part: Part) {
+        let lake = self.lake.clone();
+        self.uploads.spawn(async move {
+            lake.store(&mut part).await?;
+            Ok(part)
+        });
+    }
+
+    /// Publishes everything taken so far.
+    async fn publish(&mut self) -> Result<()> {
+        if !self.objects.is_empty() {
+            let mut journal_writer = self.lake.writer(&OBJECTS, WriterSettings::default());
+            let batch = objects::batch(&self.objects, self.now, &self.settings.run_id)?;
+            let rows: Vec<(i32, usize)> = days(&batch).into_iter().enumerate().map(|(row, day)| (day, row)).collect();
+            journal_writer.push(Arc::new(batch), &rows);
+            let mut records = Vec::new();
+            for job in journal_writer.drain() {
+                let mut part = job.encode()?;
+                self.lake.store(&mut part).await?;
+                records.push(part);
+            }
+            while let Some(uploaded) = self.uploads.join_next().await {
+                let part = uploaded.map_err(|e| Error::Lake(format!("an upload was aborted: {e}")))??;
+                self.parts.push(part);
+            }
+            let seen: Vec<u128> = self.objects.iter().map(|o| objects::fingerprint(&o.uri, &o.version)).collect();
+            self.journal.publish(&self.parts, &records, &seen).await?;
+            self.known = known(self.journal)?;
+        }
+        let waiting = std::mem::replace(&mut self.waiting, Summary::new());
+        self.published.merge(&waiting);
+        self.parts.clear();
+        self.objects.clear();
+        self.rows = 0;
+        Ok(())
+    }
+}
+
+fn known(journal: &Journal) -> Result<Vec<Known>> {
+    LOG_TYPES.iter().map(|log| journal.known(log.table)).collect()
+}
+
+/// The next objects to decode together; none at the end.
+async fn next_objects<S: Stream<Item = Fetched>>(fetched: &mut std::pin::Pin<&mut S>) -> Vec<Fetched> {
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    while bytes < GROUP_BYTES && group.len() < GROUP_OBJECTS {
+        let Some(object) = fetched.next().await else { break };
+        bytes += object.found.size;
+        group.push(object);
+    }
+    group
+}
+
+/// Day of each row, counted from 1970.
+fn days(batch: &Batch) -> Vec<i32> {
+    const MICROS_PER_DAY: i64 = 86_400_000_000;
+    match batch.rows.column(0).as_any().downcast_ref::<TimestampMicrosecondArray>() {
+        Some(times) => times.values().iter().map(|t| t.div_euclid(MICROS_PER_DAY) as i32).collect(),
+        None => vec![0; batch.rows.num_rows()],
+    }
+}

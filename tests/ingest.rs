@@ -1,0 +1,196 @@
+//! Ingest as users meet it: exactly once whatever is delivered twice, killed or run at the same time; nothing lost silently.
+
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{gzip, ingest, put, query, record, run, trail, trailhound};
+
+fn event_ids(lake: &Path) -> Vec<Value> {
+    query(lake, "SELECT eventID, count(*) AS n FROM cloudtrail GROUP BY 1 ORDER BY 1")
+}
+
+fn adds_up(summary: &Value) {
+    let figure = |name: &str| summary[name].as_u64().unwrap();
+    assert_eq!(figure("read"), figure("stored") + figure("duplicates") + figure("quarantined"), "{summary}");
+}
+
+#[test]
+fn an_event_is_stored_once_however_often_it_is_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    put(&logs, "a/one.json.gz", &trail(0..50));
+    put(&logs, "b/two.json.gz", &trail(40..90));
+    let first = ingest(&lake, &logs);
+    adds_up(&first);
+    assert_eq!((first["stored"].as_u64(), first["duplicates"].as_u64()), (Some(90), Some(10)));
+
+    let again = ingest(&lake, &logs);
+    assert_eq!((again["objects"].as_u64(), again["unchanged"].as_u64()), (Some(0), Some(2)));
+
+    put(&logs, "c/three.json.gz", &trail(80..100));
+    let more = ingest(&lake, &logs);
+    assert_eq!((more["stored"].as_u64(), more["duplicates"].as_u64()), (Some(10), Some(10)));
+    let ids = event_ids(&lake);
+    assert_eq!(ids.len(), 100);
+    assert!(ids.iter().all(|row| row["n"] == 1));
+    let objects = query(&lake, "SELECT sum(read) AS read, sum(stored) AS stored FROM objects");
+    assert_eq!(objects, [json!({"read": 120, "stored": 100})]);
+}
+
+#[test]
+fn what_a_killed_process_published_halfway_is_finished_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    put(&logs, "one.json.gz", &trail(0..30));
+    ingest(&lake, &logs);
+    // The state after the commit to `objects` and before the one to `cloudtrail`.
+    let log = lake.join("cloudtrail/_delta_log");
+    std::fs::remove_file(log.join("00000000000000000001.json")).unwrap();
+    assert_eq!(event_ids(&lake).len(), 0);
+
+    put(&logs, "two.json.gz", &trail(20..40));
+    let next = ingest(&lake, &logs);
+    assert_eq!((next["stored"].as_u64(), next["duplicates"].as_u64()), (Some(10), Some(10)));
+    let ids = event_ids(&lake);
+    assert_eq!(ids.len(), 40);
+    assert!(ids.iter().all(|row| row["n"] == 1));
+}
+
+#[test]
+fn killing_the_process_at_any_instant_loses_and_repeats_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    for object in 0..40 {
+        let name = format!("2026/10/{:02}/object{object}.json.gz", 1 + object % 28);
+        put(&logs, &name, &trail(object * 90..object * 90 + 100));
+    }
+    let arguments = ["ingest", logs.to_str().unwrap(), "--lake", lake.to_str().unwrap(), "-q"];
+    for round in 0..12 {
+        let mut child = trailhound(&arguments).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(20 + round * 60));
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    ingest(&lake, &logs);
+    let rows = query(&lake, "SELECT count(*) AS n, count(DISTINCT eventID) AS ids FROM cloudtrail");
+    assert_eq!(rows, [json!({"n": 3610, "ids": 3610})]);
+    let objects = query(&lake, "SELECT count(*) AS n, sum(read) AS read, sum(stored) AS stored FROM objects");
+    assert_eq!(objects, [json!({"n": 40, "read": 4000, "stored": 3610})]);
+}
+
+#[test]
+fn two_processes_on_one_lake_store_each_event_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    for object in 0..20 {
+        put(&logs, &format!("object{object}.json.gz"), &trail(object * 10..object * 10 + 20));
+    }
+    let arguments = ["ingest", logs.to_str().unwrap(), "--lake", lake.to_str().unwrap(), "-q"];
+    let mut children: Vec<_> = (0..3).map(|_| trailhound(&arguments).spawn().unwrap()).collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    let rows = query(&lake, "SELECT count(*) AS n, count(DISTINCT eventID) AS ids FROM cloudtrail");
+    assert_eq!(rows, [json!({"n": 210, "ids": 210})]);
+    assert_eq!(query(&lake, "SELECT count(*) AS n FROM objects"), [json!({"n": 20})]);
+}
+
+#[test]
+fn bad_input_is_counted_named_and_costs_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    put(&logs, "good.json.gz", &trail(0..10));
+    let whole = trail(100..400);
+    put(&logs, "truncated.json.gz", &whole[..whole.len() / 2]);
+    put(&logs, "empty.json.gz", b"");
+    put(&logs, "garbage.json.gz", &gzip(b"{\"Records\":[{\"eventTime\":"));
+    put(&logs, "wrong-types.json", json!({"Records": [
+        {"eventTime": "2026-10-01T00:00:00Z", "eventName": 7, "userIdentity": "nobody", "eventSource": "x.amazonaws.com"},
+        {"eventTime": [], "eventName": "NoTime", "eventSource": "x.amazonaws.com"}, record(9999)
+    ]}).to_string().as_bytes());
+    put(&logs, "not-a-log.txt", b"hello\n");
+    put(&logs, "na\nme\u{1b}[31m.json.gz", &trail(20..30));
+    let output = run(&["ingest", logs.to_str().unwrap(), "--lake", lake.to_str().unwrap()]);
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{talk}");
+    assert!(talk.contains("truncated.json.gz") && !talk.contains('\u{1b}'), "{talk}");
+
+    let rows = query(
+        &lake,
+        "SELECT sum(read) AS read, sum(stored) AS stored, sum(duplicates) AS twice, sum(quarantined) AS bad FROM objects",
+    );
+    let figure = |name: &str| rows[0][name].as_u64().unwrap();
+    assert_eq!(figure("read"), figure("stored") + figure("twice") + figure("bad"));
+    let bad = query(&lake, "SELECT _object, reason FROM quarantine ORDER BY 1, 2");
+    assert_eq!(bad.len() as u64, figure("bad"));
+    for name in ["truncated.json.gz", "garbage.json.gz", "wrong-types.json"] {
+        assert!(bad.iter().any(|row| row["_object"].as_str().unwrap().ends_with(name)), "{name}: {bad:?}");
+    }
+    let strange = query(
+        &lake,
+        "SELECT count(*) AS n FROM cloudtrail WHERE _object LIKE '%me%.json.gz' AND _object NOT LIKE '%trunc%'",
+    );
+    assert_eq!(strange, [json!({"n": 10})]);
+
+    let strict = run(&[
+        "ingest",
+        logs.to_str().unwrap(),
+        "--lake",
+        folder.path().join("other").to_str().unwrap(),
+        "--strict",
+        "-q",
+    ]);
+    assert_eq!(strict.status.code(), Some(3));
+}
+
+#[test]
+fn a_bomb_is_quarantined_and_the_rest_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    put(&logs, "bomb.json.gz", &gzip(&vec![b' '; 64 << 20]));
+    put(&logs, "good.json.gz", &trail(0..10));
+    let limit = ["ingest", logs.to_str().unwrap(), "--lake", lake.to_str().unwrap(), "--max-object-size", "16MiB"];
+    let output = run(&limit);
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{talk}");
+    assert!(talk.contains("bomb.json.gz") && talk.contains("--max-object-size"), "{talk}");
+    assert_eq!(query(&lake, "SELECT count(*) AS n FROM cloudtrail"), [json!({"n": 10})]);
+    assert_eq!(query(&lake, "SELECT count(*) AS n FROM quarantine"), [json!({"n": 1})]);
+}
+
+#[test]
+fn a_wrong_path_is_one_sentence_and_the_rest_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    put(&logs, "good.json.gz", &trail(0..10));
+    let wrong = folder.path().join("nowhere");
+    let output =
+        run(&["ingest", wrong.to_str().unwrap(), logs.to_str().unwrap(), "--lake", lake.to_str().unwrap(), "-q"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(query(&lake, "SELECT count(*) AS n FROM cloudtrail"), [json!({"n": 10})]);
+}
+
+#[test]
+fn days_that_cannot_match_are_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    for day in 0..5 {
+        put(&logs, &format!("day{day}.json.gz"), &trail(day * 1440..day * 1440 + 200));
+    }
+    ingest(&lake, &logs);
+    let plan = query(
+        &lake,
+        "EXPLAIN ANALYZE SELECT eventName FROM cloudtrail WHERE eventTime >= '2026-10-03T00:00:00Z' AND eventTime < '2026-10-04T00:00:00Z'",
+    );
+    let text = plan.iter().map(Value::to_string).collect::<String>();
+    assert!(text.contains("files_ranges_pruned_statistics=5 total → 1 matched"), "{text}");
+    let by_key = query(
+        &lake,
+        "EXPLAIN SELECT eventName FROM cloudtrail WHERE userIdentity.arn = 'arn:aws:iam::111122223333:user/x'",
+    );
+    let text = by_key.iter().map(Value::to_string).collect::<String>();
+    assert!(text.contains("useridentity_arn") && text.contains("pruning_predicate"), "{text}");
+}
