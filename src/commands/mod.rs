@@ -4,7 +4,7 @@
 mod ingest;
 mod lake;
 //mod query;
-//mod rules;
+mod rules;
 mod shared;
 mod summary;
 
@@ -34,7 +34,7 @@ enum Command {
     //Hunt(hunt::Arguments),
     Ingest(ingest::Arguments),
     //Query(query::Arguments),
-    //Rules(rules::Arguments),
+    Rules(rules::Arguments),
     Lake(lake::Arguments),
 }
 
@@ -45,7 +45,7 @@ impl Cli {
             //Command::Hunt(arguments) => hunt::run(arguments).await,
             Command::Ingest(arguments) => ingest::run(arguments).await,
             //Command::Query(arguments) => query::run(arguments, shared::open_engine).await,
-            //Command::Rules(arguments) => rules::run(arguments).await,
+            Command::Rules(arguments) => rules::run(arguments).await,
             Command::Lake(arguments) => lake::run(arguments).await,
         }
     }

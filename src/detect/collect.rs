@@ -1,4 +1,4 @@
-//! Rows that a rule returns become findings: one per entity and slot of event time, whatever order the rows come in.
+//! Rows that a rule returns become findings: one per entity and slot of time, in any order of rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What the logs can show: counted once per table, so that each rule can say whether it can be judged.
+//! What the logs can show, counted once per table: a rule without its evidence cannot be judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 

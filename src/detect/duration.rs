@@ -1,4 +1,4 @@
-//! Lengths of time as rules write them: `0s`, `15m`, `24h`, `30d`, and signed offsets such as `-1d12h`.
+//! Lengths of time as rules write them: `0s`, `15m`, `24h`, `30d`, and offsets such as `-1d12h`.
 
 use chrono::Duration;
 

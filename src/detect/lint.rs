@@ -1,4 +1,4 @@
-//! Does a rule's SQL fit the tables, and does it return what a finding needs? Also names the path that it takes.
+//! Does a rule's SQL fit the tables and return what a finding needs, and which path does it take?
 
 use std::collections::BTreeSet;
 

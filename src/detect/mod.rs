@@ -1,4 +1,4 @@
-//! Detection: rules as data, judged over a window of event time; what they find, and what they could not judge.
+//! Detection: rules as data, judged over a window; what they find, and what they cannot judge.
 
 mod cells;
 mod collect;
@@ -16,6 +16,7 @@ pub mod selftest;
 mod shelf;
 mod spelling;
 
+pub use duration::show as duration_text;
 pub use params::Param;
 pub use path::Path;
 pub use rule::Rule;

@@ -26,6 +26,22 @@ pub enum Param {
 const NO_VALUE: &str = "\u{FFFF}";
 
 impl Param {
+    /// Reads a value of the configuration; the error says what it is instead.
+    pub fn read(value: &toml::Value) -> Result<Param, String> {
+        let wrong = || format!("{value}, which is no number, text, boolean or list of texts");
+        Ok(match value {
+            toml::Value::Boolean(value) => Param::Bool(*value),
+            toml::Value::Integer(value) => Param::Int(*value),
+            toml::Value::Float(value) => Param::Float(*value),
+            toml::Value::String(value) => Param::Text(value.clone()),
+            toml::Value::Array(items) => {
+                let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+                Param::Texts(texts.ok_or_else(wrong)?)
+            }
+            toml::Value::Datetime(_) | toml::Value::Table(_) => return Err(wrong()),
+        })
+    }
+
     /// What the value is, in words.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -24,6 +24,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// One verdict per rule, in the order in which the rules were given.
     pub verdicts: Vec<Verdict>,
+    /// Seconds that the run took.
+    pub seconds: f64,
 }
 
 /// What a run says about one rule.
@@ -94,7 +96,7 @@ impl Report {
 /// rows of the window itself. A rule that fails has the verdict `Failed` and stops nothing; an error means that the tables
 /// could not be read.
 pub async fn run(engine: &Engine, rules: &[Rule], window: &Window, threads: usize, run_id: &str) -> Result<Report> {
-    let created_at = Utc::now();
+    let (created_at, began) = (Utc::now(), Instant::now());
     let judged = Window { lookback: Duration::zero(), ..window.clone() };
     let mut engines: BTreeMap<Duration, Arc<Engine>> = BTreeMap::new();
     let fresh = Arc::new(engine.windowed(&judged).await?);
@@ -153,6 +155,7 @@ pub async fn run(engine: &Engine, rules: &[Rule], window: &Window, threads: usiz
         }
     }
     report.findings.sort_by(Finding::order);
+    report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
 }
 

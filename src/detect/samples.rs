@@ -1,4 +1,4 @@
-//! Events of rule tests: a plain event of each log with the differences that a test states, in the log's own wire format.
+//! Events of rule tests: a plain event of each log with the differences that a test states.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! The tests inside a rule: events go through the real decoder and the rule's SQL, which fires or stays quiet.
+//! The tests inside a rule: events go through the real decoder and the SQL, which fires or not.
 
 use std::collections::BTreeMap;
 use std::fmt;

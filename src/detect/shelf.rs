@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 static DETECTIONS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/detections.rs"));
 
 /// Values for parameters, from the configuration: rule id -> parameter -> value.
-pub type Overrides = BTreeMap<String, BTreeMap<String, Param>>;
+pub type Overrides = BTreeMap<String, BTreeMap<String, toml::Value>>;
 
 /// Rules in a stable order: by family, then by id.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,16 @@ pub struct Shelf {
 }
 
 impl Shelf {
+    /// The rules of a run: the built-in ones, a user's folder on top, and parameters from the configuration.
+    pub fn load(folder: Option<&Path>, params: &Overrides) -> Result<Shelf> {
+        let shelf = Shelf::built_in()?;
+        let shelf = match folder {
+            Some(folder) => shelf.with_path(folder)?,
+            None => shelf,
+        };
+        shelf.with_params(params)
+    }
+
     /// The rules that are built in.
     pub fn built_in() -> Result<Shelf> {
         let files = DETECTIONS.iter().map(|(path, text)| (format!("detections/{path}"), (*text).to_owned()));
@@ -49,7 +59,10 @@ impl Shelf {
                 return Err(Error::Usage(format!("the configuration sets parameters of an unknown rule '{id}'{hint}")));
             };
             for (name, value) in values {
-                rule.set_param(name, value)?;
+                let param = Param::read(value);
+                let param = param
+                    .map_err(|mistake| Error::Usage(format!("the configuration sets {id}.{name} to {mistake}")))?;
+                rule.set_param(name, &param)?;
             }
         }
         Ok(self)
@@ -69,6 +82,19 @@ impl Shelf {
     pub fn get(&self, id: &str) -> Result<&Rule> {
         let unknown = || Error::Usage(format!("there is no rule '{id}'{}", spelling::hint(id, self.ids())));
         self.rules.iter().find(|rule| rule.id == id).ok_or_else(unknown)
+    }
+
+    /// The rules that `names` name by id or family, in the order of the shelf; all of them when there are no names.
+    pub fn select(&self, names: &[String]) -> Result<Vec<Rule>> {
+        let is_known = |name: &String| self.rules.iter().any(|rule| rule.id == *name || rule.family == *name);
+        if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
+            let known: Vec<&str> = self.ids().chain(self.rules.iter().map(|rule| rule.family.as_str())).collect();
+            let hint = spelling::hint(unknown, known);
+            return Err(Error::Usage(format!("there is no rule or family '{unknown}'{hint}")));
+        }
+        let wanted =
+            |rule: &&Rule| names.is_empty() || names.iter().any(|name| rule.id == *name || rule.family == *name);
+        Ok(self.rules.iter().filter(wanted).cloned().collect())
     }
 
     fn ids(&self) -> impl Iterator<Item = &str> {

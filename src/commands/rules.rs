@@ -1,0 +1,334 @@
+//! `trailhound rules`: list, show, test, lint and start detection rules.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::json;
+
+use crate::detect::lint::Linter;
+use crate::detect::rule::{Need, is_snake_case};
+use crate::detect::{Rule, Shelf, duration_text, selftest};
+use crate::error::{Error, Result};
+use crate::findings::{Purpose, Severity};
+use crate::outputs::escape;
+
+/// List, show, test and lint detection rules, or start a new one
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  trailhound rules list --severity high --log bedrock\n  trailhound rules show stopped_trail\n  trailhound rules new identity/borrowed_root\n  trailhound rules test detections/identity/borrowed_root.toml"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    /// Folder with rules of your own; they win over built-in rules of the same id
+    #[arg(long, global = true, value_name = "FOLDER")]
+    rules: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List rules
+    List {
+        /// Only rules at least this severe
+        #[arg(long, value_name = "SEVERITY")]
+        severity: Option<Severity>,
+        /// Only rules that read this log
+        #[arg(long, value_name = "LOG")]
+        log: Option<String>,
+        /// Only rules of this family
+        #[arg(long, value_name = "FAMILY")]
+        family: Option<String>,
+        /// Only rules of this kind
+        #[arg(long, value_enum, value_name = "KIND")]
+        kind: Option<Kind>,
+        /// Form of the list
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Show one rule: what it finds, what it does not see, what to do, and its SQL
+    Show {
+        /// Id of the rule
+        id: String,
+    },
+    /// Run the tests inside rules: of all rules, or of these ids, families, files and folders
+    Test {
+        /// Ids, families, files or folders
+        #[arg(value_name = "RULE")]
+        names: Vec<String>,
+    },
+    /// Check that rules fit the tables, and say how each is judged
+    Lint {
+        /// Ids, families, files or folders
+        #[arg(value_name = "RULE")]
+        names: Vec<String>,
+    },
+    /// Write a rule to start from
+    New {
+        /// Where it belongs and its id, such as identity/borrowed_root
+        #[arg(value_name = "FAMILY/NAME")]
+        name: String,
+        /// Folder that holds the families
+        #[arg(long, default_value = "detections", value_name = "FOLDER")]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Kind {
+    Threat,
+    Posture,
+    Hunt,
+}
+
+impl From<Kind> for Purpose {
+    fn from(kind: Kind) -> Purpose {
+        match kind {
+            Kind::Threat => Purpose::Threat,
+            Kind::Posture => Purpose::Posture,
+            Kind::Hunt => Purpose::Hunt,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Format {
+    /// A table for people.
+    Table,
+    /// An array.
+    Json,
+    /// A Markdown page per family.
+    Md,
+}
+
+/// Runs the command; the number is the exit code.
+pub async fn run(arguments: Arguments) -> Result<u8> {
+    let mut page = String::new();
+    let code = match arguments.action {
+        Action::New { name, dir } => {
+            let path = start(&name, &dir)?;
+            page.push_str(&format!("wrote {}; edit it, then: trailhound rules test {0}\n", path.display()));
+            0
+        }
+        Action::List { severity, log, family, kind, format } => {
+            let shelf = shelf(arguments.rules.as_deref())?;
+            let wanted = |rule: &&Rule| {
+                severity.is_none_or(|least| rule.severity >= least)
+                    && log.as_ref().is_none_or(|log| rule.logs.contains(log))
+                    && family.as_ref().is_none_or(|family| rule.family == *family)
+                    && kind.is_none_or(|kind| rule.kind == kind.into())
+            };
+            let rules: Vec<&Rule> = shelf.rules().iter().filter(wanted).collect();
+            page = match format {
+                Format::Table => table(&rules),
+                Format::Json => {
+                    format!("{:#}\n", rules.iter().map(|rule| as_json(rule)).collect::<serde_json::Value>())
+                }
+                Format::Md => markdown(&rules),
+            };
+            0
+        }
+        Action::Show { id } => {
+            page = sheet(shelf(arguments.rules.as_deref())?.get(&id)?);
+            0
+        }
+        Action::Test { names } => test(&chosen(arguments.rules.as_deref(), &names)?, &mut page).await?,
+        Action::Lint { names } => lint(&chosen(arguments.rules.as_deref(), &names)?, &mut page).await?,
+    };
+    print(&page)?;
+    Ok(code)
+}
+
+fn print(page: &str) -> Result<()> {
+    let mut screen = std::io::stdout().lock();
+    match screen.write_all(page.as_bytes()).and_then(|()| screen.flush()) {
+        // The reader has seen enough (`| head`).
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Error::Output(format!("cannot write to stdout: {error}"))),
+    }
+}
+
+/// The shelf with a user's folder on top; its notes go to stderr.
+fn shelf(folder: Option<&Path>) -> Result<Shelf> {
+    let shelf = Shelf::load(folder, &Default::default())?;
+    for note in shelf.notes() {
+        eprintln!("note: {}", escape::terminal(note));
+    }
+    Ok(shelf)
+}
+
+/// Rules that are named by file or folder, or by id or family on the shelf; all of the shelf when nothing is named.
+fn chosen(folder: Option<&Path>, names: &[String]) -> Result<Vec<Rule>> {
+    let (paths, ids): (Vec<&String>, Vec<&String>) = names
+        .iter()
+        .partition(|name| name.ends_with(".toml") || name.contains(['/', '\\']) || Path::new(name).is_dir());
+    let mut rules = Vec::new();
+    if names.is_empty() || !ids.is_empty() {
+        let ids: Vec<String> = ids.into_iter().cloned().collect();
+        rules = shelf(folder)?.select(&ids)?;
+    }
+    for path in paths {
+        rules.extend_from_slice(Shelf::default().with_path(Path::new(path))?.rules());
+    }
+    Ok(rules)
+}
+
+async fn test(rules: &[Rule], page: &mut String) -> Result<u8> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let outcomes = selftest::run(rules, threads).await?;
+    let mut broken = 0;
+    for outcome in &outcomes {
+        if let Some(problem) = &outcome.problem {
+            broken += 1;
+            page.push_str(&format!("FAILED {}, test \"{}\"\n", outcome.rule_id, escape::terminal(&outcome.test)));
+            for line in problem.lines() {
+                page.push_str(&format!("  {}\n", escape::terminal(line)));
+            }
+        }
+    }
+    page.push_str(&format!("{} rules, {} tests, {broken} failed\n", rules.len(), outcomes.len()));
+    Ok(if broken == 0 { 0 } else { 2 })
+}
+
+async fn lint(rules: &[Rule], page: &mut String) -> Result<u8> {
+    let linter = Linter::new().await?;
+    let (mut errors, mut warnings) = (0, 0);
+    for rule in rules {
+        let notes = linter.check(rule).await;
+        let path = notes.path.map_or_else(|| "does not plan".to_owned(), |path| path.to_string());
+        page.push_str(&format!("{}: {}\n", escape::terminal(&rule.source), escape::terminal(&path)));
+        errors += notes.errors.len();
+        warnings += notes.warnings.len();
+        let told =
+            notes.errors.iter().map(|text| ("error", text)).chain(notes.warnings.iter().map(|text| ("warning", text)));
+        for (weight, text) in told {
+            page.push_str(&format!("  {weight}: {}\n", escape::terminal(text)));
+        }
+    }
+    page.push_str(&format!("{} rules, {errors} errors, {warnings} warnings\n", rules.len()));
+    Ok(if errors == 0 { 0 } else { 2 })
+}
+
+/// Writes the template of a new rule; never over a file that is there.
+fn start(name: &str, dir: &Path) -> Result<PathBuf> {
+    let Some((family, id)) = name.split_once('/').filter(|(family, id)| is_snake_case(family) && is_snake_case(id))
+    else {
+        let advice = "a rule is named FAMILY/NAME, both snake_case, such as identity/borrowed_root";
+        return Err(Error::Usage(format!("'{name}' cannot be the name of a rule: {advice}")));
+    };
+    let folder = dir.join(family);
+    let path = folder.join(format!("{id}.toml"));
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Error::Usage(format!("{} is there already; choose another name", path.display()))
+        }
+        _ => Error::Output(format!("cannot write {}: {error}", path.display())),
+    };
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let mut file = std::fs::File::create_new(&path).map_err(failed)?;
+    file.write_all(include_bytes!("new_rule.toml")).map_err(failed)?;
+    Ok(path)
+}
+
+fn table(rules: &[&Rule]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["ID", "SEVERITY", "KIND", "LOGS", "TITLE"]);
+    for rule in rules {
+        let (severity, logs) = (rule.severity.as_str().to_owned(), rule.logs.join(" "));
+        let title = escape::terminal(&rule.title).into_owned();
+        table.add_row([rule.id.clone(), severity, rule.kind.as_str().to_owned(), logs, title]);
+    }
+    format!("{}\n{} rules\n", table.trim_fmt(), rules.len())
+}
+
+fn as_json(rule: &Rule) -> serde_json::Value {
+    json!({
+        "id": rule.id, "title": rule.title, "severity": rule.severity, "confidence": rule.confidence, "kind": rule.kind,
+        "family": rule.family, "logs": rule.logs, "needs": rule.needs.iter().map(Need::to_string).collect::<Vec<_>>(),
+        "threats": rule.threats, "atlas": rule.atlas, "attack": rule.attack, "owasp": rule.owasp,
+        "layer": rule.layer.as_str(), "phase": rule.phase.as_str(), "controls": rule.controls,
+        "params": rule.params, "entity": rule.entity,
+        "lookback": duration_text(rule.lookback), "quiet": duration_text(rule.quiet),
+        "tests": rule.tests.len(), "version": rule.version(), "source": rule.source, "built_in": !rule.added,
+    })
+}
+
+fn markdown(rules: &[&Rule]) -> String {
+    let mut page = format!("# Rules\n\n{} rules.\n", rules.len());
+    let mut family = None;
+    for rule in rules {
+        if family != Some(&rule.family) {
+            family = Some(&rule.family);
+            let heading = escape::markdown(&rule.family);
+            page.push_str(&format!(
+                "\n## {heading}\n\n| Rule | Severity | Kind | Logs | Finds | ATLAS | ATT&CK | OWASP |\n"
+            ));
+            page.push_str("|---|---|---|---|---|---|---|---|\n");
+        }
+        let cells = [
+            format!("`{}`", rule.id),
+            rule.severity.as_str().to_owned(),
+            rule.kind.as_str().to_owned(),
+            rule.logs.join(", "),
+            escape::markdown(&rule.title).into_owned(),
+            rule.atlas.join(", "),
+            rule.attack.join(", "),
+            rule.owasp.join(", "),
+        ];
+        page.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    page
+}
+
+/// The page of one rule, for people.
+fn sheet(rule: &Rule) -> String {
+    let (severity, confidence, kind) = (rule.severity.as_str(), rule.confidence.as_str(), rule.kind.as_str());
+    let mut page = format!("{}\n{kind}, {severity} severity, {confidence} confidence\n", escape::terminal(&rule.title));
+    let texts = |title: &str, lines: &[String]| -> String {
+        let shown: Vec<String> = lines.iter().map(|line| format!("  - {}\n", escape::terminal(line))).collect();
+        if shown.is_empty() { String::new() } else { format!("\n{title}\n{}", shown.concat()) }
+    };
+    let block = |title: &str, text: &str| -> String {
+        let shown: Vec<String> =
+            text.trim_matches('\n').lines().map(|line| format!("  {}\n", escape::terminal(line))).collect();
+        format!("\n{title}\n{}", shown.concat())
+    };
+    page.push_str(&block("Why it matters", &rule.why));
+    page.push_str(&block("What it does not see", &rule.gaps));
+    page.push_str(&texts("Who does this legitimately", &rule.false_positives));
+    page.push_str(&texts("Look at next", &rule.triage));
+    page.push_str(&texts("Respond", &rule.respond));
+    page.push_str("\nFacts\n");
+    let needs: Vec<String> = rule.needs.iter().map(Need::to_string).collect();
+    let params: Vec<String> = rule.params.iter().map(|(name, value)| format!("{name} = {}", json!(value))).collect();
+    let facts = [
+        ("id", rule.id.clone()),
+        ("file", rule.source.clone()),
+        ("version", rule.version()),
+        ("logs", rule.logs.join(", ")),
+        ("needs", needs.join(", ")),
+        ("parameters", params.join(", ")),
+        ("entity", rule.entity.join(", ")),
+        ("lookback", duration_text(rule.lookback)),
+        ("quiet", duration_text(rule.quiet)),
+        ("ATLAS", rule.atlas.join(", ")),
+        ("ATT&CK", rule.attack.join(", ")),
+        ("OWASP", rule.owasp.join(", ")),
+        ("threats", rule.threats.join(", ")),
+        (
+            "framework",
+            format!("{} layer, {} phase {}", rule.layer.as_str(), rule.phase.as_str(), rule.controls.join(" ")),
+        ),
+    ];
+    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+        page.push_str(&format!("  {name:<11}{}\n", escape::terminal(value.trim_end())));
+    }
+    let tests: Vec<String> =
+        rule.tests.iter().map(|t| format!("{}: {}", if t.fires { "fires" } else { "quiet" }, t.name)).collect();
+    page.push_str(&texts("Tests", &tests));
+    page.push_str(&texts("References", &rule.references));
+    page.push_str(&block("SQL", &rule.sql));
+    page
+}
