@@ -23,7 +23,7 @@ use bodies::BodyReader;
 use days::Days;
 
 /// Mebibytes of S3 objects that may be on their way or waiting for the consumer; one larger object passes alone.
-const AHEAD: u32 = 256;
+const AHEAD: u32 = 64;
 
 /// What to read and how much at once.
 #[derive(Debug, Clone)]

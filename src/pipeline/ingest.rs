@@ -15,7 +15,7 @@ use super::summary::{Kept, Summary};
 use crate::error::{Error, Result};
 use crate::intake::bodies::BodyReader;
 use crate::intake::{Fetched, Found, Intake};
-use crate::lake::objects::{self, OBJECTS, ObjectRow};
+use crate::lake::objects::{self as record, OBJECTS, ObjectRow};
 use crate::lake::{Journal, Known, Lake, Part, Writer, WriterSettings};
 use crate::logs::LOG_TYPES;
 use crate::logs::rows::Batch;
@@ -59,19 +59,21 @@ pub async fn ingest(
     for problem in &listing.problems {
         summary.problem(format!("{}: {}", problem.place, problem.reason));
         summary.wrong_use |= problem.wrong_use;
-        summary.failed |= !problem.wrong_use;
+        summary.failed |= !problem.wrong_use && !problem.empty;
     }
+    let (bodies, objects): (Vec<Found>, Vec<Found>) =
+        listing.found.into_iter().partition(|found| names_a_body(&found.uri));
+    summary.bodies = bodies.len() as u64;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(settings.threads.max(1))
         .build()
         .map_err(|e| Error::Input(format!("cannot start {} threads: {e}", settings.threads)))?;
     for attempt in 1.. {
         let mut journal = lake.begin().await?;
-        let (new, known): (Vec<Found>, Vec<Found>) = listing
-            .found
+        let (new, known): (Vec<Found>, Vec<Found>) = objects
             .iter()
             .cloned()
-            .partition(|found| !journal.has_seen(objects::fingerprint(&found.uri, &found.version)));
+            .partition(|found| !journal.has_seen(record::fingerprint(&found.uri, &found.version)));
         if attempt == 1 {
             summary.unchanged = known.len() as u64;
             progress.set_length(new.len() as u64);
@@ -297,7 +299,7 @@ impl<'a> Walk<'a> {
     async fn publish(&mut self) -> Result<()> {
         if !self.objects.is_empty() {
             let mut journal_writer = self.lake.writer(&OBJECTS, WriterSettings::default());
-            let batch = objects::batch(&self.objects, self.now, &self.settings.run_id)?;
+            let batch = record::batch(&self.objects, self.now, &self.settings.run_id)?;
             let rows: Vec<(i32, usize)> = days(&batch).into_iter().enumerate().map(|(row, day)| (day, row)).collect();
             journal_writer.push(Arc::new(batch), &rows);
             let mut records = Vec::new();
@@ -310,7 +312,7 @@ impl<'a> Walk<'a> {
                 let part = uploaded.map_err(|e| Error::Lake(format!("an upload was aborted: {e}")))??;
                 self.parts.push(part);
             }
-            let seen: Vec<u128> = self.objects.iter().map(|o| objects::fingerprint(&o.uri, &o.version)).collect();
+            let seen: Vec<u128> = self.objects.iter().map(|o| record::fingerprint(&o.uri, &o.version)).collect();
             self.journal.publish(&self.parts, &records, &seen).await?;
             self.known = known(self.journal)?;
         }
@@ -325,6 +327,12 @@ impl<'a> Walk<'a> {
 
 fn known(journal: &Journal) -> Result<Vec<Known>> {
     LOG_TYPES.iter().map(|log| journal.known(log.table)).collect()
+}
+
+/// True for the bodies that Amazon Bedrock stores beside its invocation logs: they are read with the record that names them.
+fn names_a_body(uri: &str) -> bool {
+    let folder = uri.rsplit_once('/').map_or("", |(folder, _)| folder);
+    uri.contains("/BedrockModelInvocationLogs/") && folder.ends_with("/data")
 }
 
 /// The next objects to decode together; none at the end.

@@ -13,6 +13,8 @@ pub struct Summary {
     pub objects: u64,
     /// Objects that the lake had read before, in the same state.
     pub unchanged: u64,
+    /// Objects beside Bedrock logs that hold bodies: they are read with the record that names them.
+    pub bodies: u64,
     /// Records recognised as one of our logs, or too broken to tell.
     pub read: u64,
     /// Records stored.
