@@ -2,9 +2,13 @@
 
 pub mod address;
 pub mod arn;
+mod dialect;
 pub mod functions;
 mod nested;
 mod session;
+mod spelling;
+mod suggest;
+pub mod views;
 pub mod window;
 
 use std::sync::Arc;
@@ -12,7 +16,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
-use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::DataFrame;
 
 pub use session::Settings;
@@ -41,6 +46,7 @@ impl Engine {
         for (table, provider) in &tables {
             nested::present(&context, table, provider.clone(), None).await?;
         }
+        views::register(&context, None).await?;
         Ok(Engine { context, tables, settings })
     }
 
@@ -61,13 +67,25 @@ impl Engine {
         for (table, provider) in &self.tables {
             nested::present(&context, table, provider.clone(), Some(window)).await?;
         }
+        views::register(&context, Some(window)).await?;
         Ok(Engine { context, tables: self.tables.clone(), settings: self.settings.clone() })
     }
 
     /// Plans a read-only query. Anything that would write, create, drop or change settings is refused.
     pub async fn sql(&self, sql: &str) -> Result<DataFrame> {
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        self.context.sql_with_options(sql, read_only).await.map_err(sql_error)
+        let plan = self.plan(sql).await?;
+        self.context.execute_logical_plan(plan).await.map_err(sql_error)
+    }
+
+    /// The plan of a read-only query as typed, before the optimizer: AWS spelling in any form is fine.
+    pub async fn plan(&self, sql: &str) -> Result<LogicalPlan> {
+        let tables: Vec<&'static Table> = self.tables().collect();
+        dialect::plan(&self.context, &tables, sql).await
+    }
+
+    /// Names of the tables and views that queries can use, sorted.
+    pub fn table_names(&self) -> Vec<String> {
+        suggest::table_names(&self.context)
     }
 
     /// The session behind it, for listings and shells.

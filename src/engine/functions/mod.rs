@@ -66,7 +66,7 @@ static FUNCTIONS: &[&Function] = &[
     &session_name::SESSION_NAME,
 ];
 
-/// Registers our functions, and those of `datafusion-functions-json` with the operators `->`, `->>` and `?`.
+/// Registers our functions, and those of `datafusion-functions-json` with the operators `->` and `->>`.
 pub fn register(context: &SessionContext) -> Result<()> {
     let mut registry = context.clone(); // a handle on the same session, because this call wants `&mut`
     datafusion_functions_json::register_all(&mut registry).map_err(sql_error)?;

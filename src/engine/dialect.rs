@@ -1,0 +1,184 @@
+//! SQL as people type it: one read-only statement, AWS spelling in any form, JSON operators without brackets.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::sqlparser::ast::{
+    Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Visit, VisitMut, Visitor,
+};
+use datafusion::logical_expr::sqlparser::dialect::GenericDialect;
+use datafusion::logical_expr::sqlparser::keywords::Keyword;
+use datafusion::logical_expr::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+
+use super::spelling::{Names, Spelling};
+use super::suggest;
+use crate::error::{Error, Result};
+use crate::table::Table;
+
+/// Plans one read-only statement over the tables, views and functions of a session.
+pub async fn plan(context: &SessionContext, tables: &[&'static Table], sql: &str) -> Result<LogicalPlan> {
+    let mut statement = parse(sql)?;
+    refuse_writes(&statement)?;
+    respell(&mut statement, &Names::of(tables));
+    let plan = context.state().statement_to_plan(statement).await;
+    let plan = plan.map_err(|error| suggest::explain(context, tables, error))?;
+    let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    read_only.verify_plan(&plan).map_err(|error| suggest::explain(context, tables, error))?;
+    Ok(plan)
+}
+
+/// The one statement of the text; comments and a closing semicolon are fine.
+fn parse(sql: &str) -> Result<Statement> {
+    let unreadable = |error: String| Error::Sql(format!("the SQL cannot be read: {error}"));
+    let mut tokens =
+        Tokenizer::new(&GenericDialect, sql).tokenize_with_location().map_err(|error| unreadable(error.to_string()))?;
+    quote_end(&mut tokens);
+    let mut statements = DFParserBuilder::new(tokens)
+        .with_dialect(&GenericDialect)
+        .build()
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| unreadable(suggest::message(&error)))?;
+    match (statements.pop_front(), statements.is_empty()) {
+        (Some(statement), true) => Ok(statement),
+        (Some(_), false) => {
+            Err(Error::Sql("one statement at a time, please: there is more after the first `;`".into()))
+        }
+        (None, _) => Err(Error::Sql("there is no statement to run".into())),
+    }
+}
+
+/// VPC flow logs have a column `end`, which is a keyword of `CASE`: outside of one it means the column.
+fn quote_end(tokens: &mut [TokenWithSpan]) {
+    let mut open_cases = 0usize;
+    let mut after_period = false;
+    for token in tokens {
+        if let Token::Word(word) = &mut token.token
+            && word.quote_style.is_none()
+            && !after_period
+        {
+            match word.keyword {
+                Keyword::CASE => open_cases += 1,
+                Keyword::END if open_cases > 0 => open_cases -= 1,
+                Keyword::END => {
+                    word.keyword = Keyword::NoKeyword;
+                    word.quote_style = Some('"');
+                    word.value.make_ascii_lowercase();
+                }
+                _ => {}
+            }
+        }
+        after_period = token.token == Token::Period;
+    }
+}
+
+fn refuse_writes(statement: &Statement) -> Result<()> {
+    let refused = match statement {
+        Statement::Statement(sql) => match sql.as_ref() {
+            SqlStatement::Query(_)
+            | SqlStatement::ShowTables { .. }
+            | SqlStatement::ShowColumns { .. }
+            | SqlStatement::ShowFunctions { .. }
+            | SqlStatement::ShowVariable { .. }
+            | SqlStatement::ExplainTable { .. } => Visit::visit(sql.as_ref(), &mut WriteFinder).break_value(),
+            SqlStatement::Explain { statement, .. } => {
+                return refuse_writes(&Statement::Statement(statement.clone()));
+            }
+            other => Some(first_word(&other.to_string())),
+        },
+        Statement::Explain(explain) => return refuse_writes(&explain.statement),
+        other => Some(first_word(&other.to_string())),
+    };
+    match refused {
+        None => Ok(()),
+        Some(word) => Err(Error::Sql(format!(
+            "queries only read: {word} is refused; SELECT, WITH, VALUES, EXPLAIN, SHOW and DESCRIBE are possible, \
+             and -o FILE writes a result"
+        ))),
+    }
+}
+
+fn first_word(statement: &str) -> String {
+    statement.split_whitespace().next().unwrap_or_default().to_ascii_uppercase()
+}
+
+/// Finds what writes inside a query: a common table expression can hold an INSERT, a SELECT can go INTO a table.
+struct WriteFinder;
+
+impl Visitor for WriteFinder {
+    type Break = String;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        writes(&query.body).map_or(ControlFlow::Continue(()), |word| ControlFlow::Break(word.to_owned()))
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
+        match select.into {
+            Some(_) => ControlFlow::Break("SELECT INTO".into()),
+            None => ControlFlow::Continue(()),
+        }
+    }
+}
+
+fn writes(body: &SetExpr) -> Option<&'static str> {
+    match body {
+        SetExpr::Insert(_) => Some("INSERT"),
+        SetExpr::Update(_) => Some("UPDATE"),
+        SetExpr::Delete(_) => Some("DELETE"),
+        SetExpr::Merge(_) => Some("MERGE"),
+        SetExpr::SetOperation { left, right, .. } => writes(left).or_else(|| writes(right)),
+        SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::Table(_) => None,
+    }
+}
+
+fn respell(statement: &mut Statement, names: &Names) {
+    match statement {
+        Statement::Statement(sql) => {
+            let mut aliases = AliasFinder::default();
+            let _ = Visit::visit(sql.as_ref(), &mut aliases);
+            let _ = VisitMut::visit(sql, &mut Spelling { names, aliases: aliases.found });
+        }
+        Statement::Explain(explain) => respell(&mut explain.statement, names),
+        _ => {}
+    }
+}
+
+/// Names that the statement gives itself: they mean what they say, whatever the tables call their columns.
+#[derive(Default)]
+struct AliasFinder {
+    found: HashSet<String>,
+}
+
+impl Visitor for AliasFinder {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.found.extend(tables.map(|table| table.alias.name.value.clone()));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        for item in &select.projection {
+            if let SelectItem::ExprWithAlias { alias, .. } = item {
+                self.found.insert(alias.value.clone());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        let alias = match factor {
+            TableFactor::Table { alias, .. }
+            | TableFactor::Derived { alias, .. }
+            | TableFactor::TableFunction { alias, .. }
+            | TableFactor::UNNEST { alias, .. }
+            | TableFactor::NestedJoin { alias, .. } => alias,
+            _ => return ControlFlow::Continue(()),
+        };
+        self.found.extend(alias.iter().map(|alias| alias.name.value.clone()));
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,107 @@
+//! Views over the tables: one SQL file and one line here for each; the comment behind a column is its documentation.
+
+use datafusion::execution::context::SessionContext;
+
+use super::{Window, sql_error};
+use crate::error::Result;
+
+/// A view.
+#[derive(Debug)]
+pub struct View {
+    /// Name in SQL.
+    pub name: &'static str,
+    /// One sentence: what a row is.
+    pub about: &'static str,
+    /// Tables that it reads: without them it is not registered.
+    pub tables: &'static [&'static str],
+    /// Its query. A line that mentions `fresh` is left out where the tables have no such column.
+    sql: &'static str,
+}
+
+/// Every view, sorted by name.
+pub static VIEWS: &[View] = &[
+    View {
+        name: "assumed",
+        about: "A request for temporary credentials: who asked, for which role, and the access key that came of it.",
+        tables: &["cloudtrail"],
+        sql: include_str!("assumed.sql"),
+    },
+    View {
+        name: "cloudtrail_logs",
+        about: "The table `cloudtrail` under the name that Athena's documentation gives it.",
+        tables: &["cloudtrail"],
+        sql: "SELECT * FROM cloudtrail",
+    },
+    View {
+        name: "guardrail_hits",
+        about: "One detection of a guardrail in a model invocation.",
+        tables: &["bedrock"],
+        sql: include_str!("guardrail_hits.sql"),
+    },
+    View {
+        name: "invocations",
+        about: "A model call as CloudTrail saw it (who, from where, with which key), with what the invocation log knows of it.",
+        tables: &["cloudtrail", "bedrock"],
+        sql: include_str!("invocations.sql"),
+    },
+    View {
+        name: "sessions",
+        about: "Everything that one access key did under one identity, in one row.",
+        tables: &["cloudtrail"],
+        sql: include_str!("sessions.sql"),
+    },
+    View {
+        name: "timeline",
+        about: "One event of any log, in one shape for all.",
+        tables: &["cloudtrail", "bedrock", "vpcflow"],
+        sql: include_str!("timeline.sql"),
+    },
+    View {
+        name: "toolcalls",
+        about: "One tool that a model asked to be called.",
+        tables: &["bedrock"],
+        sql: include_str!("toolcalls.sql"),
+    },
+    View {
+        name: "vpc_flow_logs",
+        about: "The table `vpcflow` under the name that Athena's documentation gives it.",
+        tables: &["vpcflow"],
+        sql: "SELECT * FROM vpcflow",
+    },
+];
+
+/// Registers every view whose tables are there. `window` says whether the tables carry `fresh`.
+pub async fn register(context: &SessionContext, window: Option<&Window>) -> Result<()> {
+    for view in VIEWS {
+        let mut complete = true;
+        for table in view.tables {
+            complete &= context.table_exist(*table).map_err(sql_error)?;
+        }
+        if complete {
+            let plan = context.sql(&view.text(window.is_some())).await.map_err(sql_error)?.into_view();
+            context.register_table(view.name, plan).map_err(sql_error)?;
+        }
+    }
+    Ok(())
+}
+
+impl View {
+    /// The query, with or without the column `fresh`.
+    pub fn text(&self, windowed: bool) -> String {
+        let lines: Vec<&str> = self.sql.lines().filter(|line| windowed || !line.contains("fresh")).collect();
+        lines.join("\n")
+    }
+
+    /// Columns with their meaning, as the query's comments give it; none for a view that only renames a table.
+    pub fn columns(&self) -> Vec<(&'static str, &'static str)> {
+        let mut columns: Vec<(&str, &str)> = Vec::new();
+        for line in self.sql.lines() {
+            let Some((code, doc)) = line.split_once(" -- ") else { continue };
+            let Some(name) = code.trim_end_matches([',', ' ']).rsplit([' ', '.']).next() else { continue };
+            if !columns.iter().any(|(known, _)| *known == name) {
+                columns.push((name, doc.trim()));
+            }
+        }
+        columns
+    }
+}

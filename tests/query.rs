@@ -1,0 +1,400 @@
+//! Queries: AWS spelling, read-only, views, errors that help.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use trailhound::engine::views::VIEWS;
+use trailhound::engine::{Engine, Settings, Window};
+use trailhound::logs::rows::{Cell, Rows};
+use trailhound::logs::{LOG_TYPES, LogType, bedrock::BEDROCK, cloudtrail::CLOUDTRAIL, vpcflow::VPCFLOW};
+use trailhound::table::{Kind, Table};
+
+/// 2026-10-01T12:00:00Z in microseconds.
+const NOON: i64 = 1_790_856_000_000_000;
+const SECOND: i64 = 1_000_000;
+const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/App/i-0abc";
+
+/// A row: seconds after noon, and columns by AWS name. Numbers are written as text.
+type Row<'a> = (i64, &'a [(&'a str, &'a str)]);
+
+fn batch(log: &'static LogType, rows: &[Row<'_>]) -> Vec<RecordBatch> {
+    let mut building = Rows::new(log.table);
+    for (index, (seconds, columns)) in rows.iter().enumerate() {
+        for (name, value) in *columns {
+            let place = log.table.position(name).unwrap_or_else(|| panic!("no column {name}"));
+            match log.table.columns[place].kind {
+                Kind::Int => building.int(place, value.parse().expect("a number")),
+                Kind::Long => building.long(place, value.parse().expect("a number")),
+                Kind::Bool => building.bool(place, value.parse().expect("a boolean")),
+                Kind::Texts => value.split(',').for_each(|item| building.item(place, &[Cell::Text(item)])),
+                Kind::List(_) => {
+                    let cells: Vec<Cell<'_>> = value.split(',').map(Cell::Text).collect();
+                    building.item(place, &cells);
+                }
+                _ => building.text(place, value),
+            }
+        }
+        building.finish(NOON + seconds * SECOND, index as u64, index as u128);
+    }
+    building.take("s3://logs/object.json.gz").map(|batch| batch.rows).into_iter().collect()
+}
+
+fn settings() -> Settings {
+    Settings { threads: 2, memory: 64 << 20 }
+}
+
+async fn engine() -> Engine {
+    let cloudtrail = batch(
+        &CLOUDTRAIL,
+        &[
+            (
+                0,
+                &[
+                    ("eventName", "InvokeModel"),
+                    ("eventSource", "bedrock.amazonaws.com"),
+                    ("eventType", "AwsApiCall"),
+                    ("eventID", "e-1"),
+                    ("requestID", "r-1"),
+                    ("awsRegion", "us-east-1"),
+                    ("recipientAccountId", "111122223333"),
+                    ("userIdentity.arn", SESSION),
+                    ("userIdentity.accessKeyId", "ASIAIOSFODNN7EXAMPLE"),
+                    ("userIdentity.sessionContext.sessionIssuer.arn", "arn:aws:iam::111122223333:role/App"),
+                    ("sourceIPAddress", "203.0.113.9"),
+                    ("userAgent", "Boto3/1.34"),
+                    ("requestParameters", r#"{"modelId":"us.amazon.nova-pro-v1:0","Tags":[{"Key":"a"}]}"#),
+                    ("additionalEventData", r#"{"callWithBearerToken":true}"#),
+                    ("resources", "arn:aws:s3:::company-data"),
+                ],
+            ),
+            (
+                60,
+                &[
+                    ("eventName", "AssumeRole"),
+                    ("eventSource", "sts.amazonaws.com"),
+                    ("eventType", "AwsApiCall"),
+                    ("eventID", "e-2"),
+                    ("userIdentity.arn", "arn:aws:iam::111122223333:user/ana"),
+                    ("userIdentity.accessKeyId", "AKIAIOSFODNN7EXAMPLE"),
+                    (
+                        "requestParameters",
+                        r#"{"roleArn":"arn:aws:iam::111122223333:role/App","roleSessionName":"i-0abc"}"#,
+                    ),
+                    ("responseElements", r#"{"credentials":{"accessKeyId":"ASIAIOSFODNN7EXAMPLE"}}"#),
+                ],
+            ),
+            (
+                120,
+                &[
+                    ("eventName", "StopLogging"),
+                    ("eventSource", "cloudtrail.amazonaws.com"),
+                    ("errorCode", "AccessDenied"),
+                ],
+            ),
+        ],
+    );
+    let bedrock = batch(
+        &BEDROCK,
+        &[(
+            1,
+            &[
+                ("requestId", "r-1"),
+                ("operation", "InvokeModel"),
+                ("modelId", "us.amazon.nova-pro-v1:0"),
+                ("identity.arn", SESSION),
+                ("prompt", "hello"),
+                ("inputTokens", "12"),
+                ("tools", "search,read"),
+                ("toolCalls", "c-1,delete_all,{}"),
+                ("guardrail.action", "INTERVENED"),
+                ("guardrailHits", "content,PROMPT_ATTACK,input,HIGH,BLOCKED"),
+            ],
+        )],
+    );
+    let flow = batch(
+        &VPCFLOW,
+        &[(
+            2,
+            &[
+                ("srcaddr", "10.0.0.5"),
+                ("dstaddr", "198.51.100.7"),
+                ("dstport", "443"),
+                ("protocol", "6"),
+                ("action", "ACCEPT"),
+                ("bytes", "900"),
+                ("packets", "3"),
+                ("start", "1790856002"),
+                ("end", "1790856060"),
+                ("interface_id", "eni-0abc"),
+            ],
+        )],
+    );
+    Engine::in_memory(settings(), vec![(CLOUDTRAIL.table, cloudtrail), (BEDROCK.table, bedrock), (VPCFLOW.table, flow)])
+        .await
+        .expect("an engine")
+}
+
+/// Rows as text, cells separated by `|`, null empty.
+async fn rows(engine: &Engine, sql: &str) -> Vec<String> {
+    let frame = engine.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let batches = frame.collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let mut lines = Vec::new();
+    for batch in &batches {
+        let columns: Vec<ArrayFormatter<'_>> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &FormatOptions::new()).expect("a formatter"))
+            .collect();
+        for row in 0..batch.num_rows() {
+            let cells: Vec<String> = columns.iter().map(|column| column.value(row).to_string()).collect();
+            lines.push(cells.join("|"));
+        }
+    }
+    lines
+}
+
+async fn refusal(engine: &Engine, sql: &str) -> String {
+    match engine.sql(sql).await {
+        Ok(_) => panic!("{sql} was planned"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn aws_spelling_works_in_every_form() {
+    let engine = engine().await;
+    let one = |sql: &'static str| {
+        let engine = &engine;
+        async move { rows(engine, sql).await.join("\n") }
+    };
+    assert_eq!(one("SELECT userIdentity.arn FROM cloudtrail WHERE eventTime < '2026-10-01T12:00:30Z'").await, SESSION);
+    assert_eq!(
+        one("SELECT userIdentity['sessionContext']['sessionIssuer']['arn'] FROM CloudTrail LIMIT 1").await,
+        "arn:aws:iam::111122223333:role/App"
+    );
+    assert_eq!(one(r#"SELECT "eventName" FROM "cloudtrail" WHERE "eventID" = 'e-2';"#).await, "AssumeRole");
+    assert_eq!(
+        one(r#"SELECT c."userIdentity"."accessKeyId" FROM cloudtrail c WHERE c."eventID" = 'e-2' -- the user"#).await,
+        "AKIAIOSFODNN7EXAMPLE"
+    );
+    assert_eq!(
+        one("SELECT c.userIdentity['accessKeyId'] FROM cloudtrail c WHERE eventID = 'e-2'").await,
+        "AKIAIOSFODNN7EXAMPLE"
+    );
+    assert_eq!(
+        one("SELECT resources[1]['ARN'] FROM cloudtrail WHERE eventID = 'e-1'").await,
+        "arn:aws:s3:::company-data"
+    );
+    assert_eq!(
+        one("SELECT end - start, \"end\" FROM vpcflow v WHERE v.end > 0 AND CASE WHEN start > 0 THEN true END").await,
+        "58|1790856060"
+    );
+    assert_eq!(
+        one("SELECT timestamp < '2026-10-02', input.contentType, identity.arn FROM bedrock").await,
+        format!("true||{SESSION}")
+    );
+    assert_eq!(
+        one(r#"SELECT eventName AS "eventName" FROM cloudtrail ORDER BY "eventName" LIMIT 1"#).await,
+        "AssumeRole"
+    );
+}
+
+#[tokio::test]
+async fn json_is_read_by_path_operator_and_subscript() {
+    let engine = engine().await;
+    for path in [
+        "requestParameters.modelId",
+        "requestParameters['modelId']",
+        "cloudtrail.requestParameters.modelId",
+        "requestParameters->>'modelId'",
+        "json_get_str(requestParameters, 'modelId')",
+        "json_extract_scalar(requestParameters, '$.modelId')",
+    ] {
+        let sql = format!(
+            "SELECT {path} FROM cloudtrail WHERE {path} IS NOT NULL AND {path} LIKE '%nova%' AND 'us.amazon.nova-pro-v1:0' = {path}"
+        );
+        assert_eq!(rows(&engine, &sql).await, ["us.amazon.nova-pro-v1:0"], "{path}");
+    }
+    assert_eq!(
+        rows(&engine, "SELECT requestParameters.Tags[0].Key FROM cloudtrail WHERE eventID = 'e-1'").await,
+        ["a"]
+    );
+    let compared = "SELECT eventID FROM cloudtrail WHERE requestParameters->'Tags'->0->>'Key' = 'a' \
+                    AND NOT requestParameters->>'modelId' IN ('x', 'y') AND additionalEventData->>'callWithBearerToken' = 'true' \
+                    AND requestParameters->>'none' IS NULL AND requestParameters->>'modelId' BETWEEN 'a' AND requestParameters->>'modelId'";
+    assert_eq!(rows(&engine, compared).await, ["e-1"]);
+    let both = "SELECT count(*) FROM cloudtrail a JOIN cloudtrail b ON a.requestParameters->>'roleArn' = b.requestParameters->>'roleArn'";
+    assert_eq!(rows(&engine, both).await, ["1"]);
+}
+
+#[tokio::test]
+async fn columns_of_nested_fields_have_names_that_can_be_used() {
+    let engine = engine().await;
+    let sql = "SELECT userIdentity.arn, requestParameters.modelId, a.userIdentity.type, count(*) AS n FROM cloudtrail a \
+               GROUP BY userIdentity.arn, requestParameters.modelId, a.userIdentity.type";
+    let frame = engine.sql(sql).await.expect("a plan");
+    let names: Vec<&str> = frame.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["useridentity_arn", "requestparameters_modelid", "useridentity_type", "n"]);
+    let inner =
+        "SELECT useridentity_arn FROM (SELECT userIdentity.arn FROM cloudtrail) WHERE useridentity_arn LIKE '%App%'";
+    assert_eq!(rows(&engine, inner).await, [SESSION]);
+    let alias = "SELECT input.prompt FROM bedrock AS input";
+    assert_eq!(rows(&engine, alias).await, ["hello"]);
+}
+
+#[tokio::test]
+async fn a_filter_on_a_nested_field_is_one_on_the_stored_column() {
+    let engine = engine().await;
+    let plan = engine.plan("SELECT eventName FROM cloudtrail WHERE userIdentity.arn = 'x'").await.expect("a plan");
+    let optimized = engine.context().state().optimize(&plan).expect("an optimized plan").to_string();
+    assert!(optimized.contains("useridentity_arn = Utf8(\"x\")"), "{optimized}");
+    assert!(!optimized.contains("named_struct") && !optimized.contains("get_field"), "{optimized}");
+}
+
+#[tokio::test]
+async fn queries_only_read() {
+    let engine = engine().await;
+    for (sql, word) in [
+        ("INSERT INTO cloudtrail SELECT * FROM cloudtrail", "INSERT"),
+        ("COPY cloudtrail TO 'x.parquet'", "COPY"),
+        ("COPY (SELECT 1) TO 'x.csv'", "COPY"),
+        ("CREATE TABLE t AS SELECT 1", "CREATE"),
+        ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", "CREATE"),
+        ("CREATE VIEW v AS SELECT 1", "CREATE"),
+        ("DROP TABLE cloudtrail", "DROP"),
+        ("DROP VIEW invocations", "DROP"),
+        ("DELETE FROM cloudtrail", "DELETE"),
+        ("UPDATE cloudtrail SET eventname = 'x'", "UPDATE"),
+        ("SET datafusion.execution.batch_size = 1", "SET"),
+        ("RESET datafusion.execution.batch_size", "RESET"),
+        ("WITH t AS (INSERT INTO cloudtrail SELECT * FROM cloudtrail RETURNING *) SELECT * FROM t", "INSERT"),
+        ("WITH t AS (SELECT 1) INSERT INTO cloudtrail SELECT * FROM t", "INSERT"),
+        ("SELECT * INTO other FROM cloudtrail", "SELECT INTO"),
+        ("EXPLAIN INSERT INTO cloudtrail SELECT * FROM cloudtrail", "INSERT"),
+        ("EXPLAIN ANALYZE COPY cloudtrail TO 'x'", "COPY"),
+        ("TRUNCATE TABLE cloudtrail", "TRUNCATE"),
+        ("PREPARE p AS SELECT 1", "PREPARE"),
+        ("BEGIN", "BEGIN"),
+    ] {
+        let error = refusal(&engine, sql).await;
+        assert!(error.contains(&format!("queries only read: {word} ")), "{sql}: {error}");
+    }
+    assert!(refusal(&engine, "SELECT 1; SELECT 2").await.contains("one statement at a time"));
+    assert!(refusal(&engine, "SELECT 1; DROP TABLE cloudtrail").await.contains("one statement at a time"));
+    assert!(refusal(&engine, " -- nothing\n ; ").await.contains("no statement"));
+    assert!(refusal(&engine, "SELECT * FROM '/etc/passwd'").await.contains("no table"));
+}
+
+#[tokio::test]
+async fn statements_that_read_are_possible() {
+    let engine = engine().await;
+    for sql in [
+        "VALUES (1), (2)",
+        "WITH t AS (SELECT 1 AS n) SELECT n FROM t",
+        "EXPLAIN SELECT * FROM cloudtrail",
+        "EXPLAIN ANALYZE SELECT count(*) FROM invocations",
+        "SHOW TABLES",
+        "SHOW COLUMNS FROM cloudtrail",
+        "DESCRIBE cloudtrail",
+        "/* a comment */ SELECT 1 /* another */ ;;",
+    ] {
+        assert!(!rows(&engine, sql).await.is_empty(), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn errors_name_what_is_like_it() {
+    let engine = engine().await;
+    for (sql, expected) in [
+        ("SELECT evntName FROM cloudtrail", "there is no column \"evntname\"; did you mean eventname"),
+        ("SELECT c.sourceIP FROM cloudtrail c", "did you mean sourceipaddress"),
+        ("SELECT userIdentity.arnn FROM cloudtrail", "\"arnn\"; did you mean arn"),
+        ("SELECT * FROM clodtrail", "there is no table \"clodtrail\"; did you mean cloudtrail"),
+        ("SELECT * FROM cloudtrail WHERE ip_inn(sourceIPAddress, '10.0.0.0/8')", "ip_in"),
+        ("SELEC 1", "SQL cannot be read"),
+        ("SELECT 'open", "SQL cannot be read"),
+    ] {
+        let error = refusal(&engine, sql).await;
+        assert!(error.contains(expected), "{sql}: {error}");
+        assert!(error.len() < 400 && !error.contains("ParserError"), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn views_document_every_column() {
+    let engine = engine().await;
+    for view in VIEWS {
+        let frame = engine.sql(&format!("SELECT * FROM {}", view.name)).await.expect("a view");
+        let names: Vec<&str> = frame.schema().fields().iter().map(|field| field.name().as_str()).collect();
+        let documented: Vec<&str> =
+            view.columns().iter().map(|(name, _)| *name).filter(|name| *name != "fresh").collect();
+        if !documented.is_empty() {
+            assert_eq!(documented, names, "{}", view.name);
+        }
+        assert!(view.about.ends_with('.'));
+        frame.collect().await.unwrap_or_else(|error| panic!("{}: {error}", view.name));
+    }
+}
+
+#[tokio::test]
+async fn views_over_a_window_say_what_is_fresh() {
+    let engine = engine().await;
+    let start = chrono::DateTime::from_timestamp_micros(NOON + 30 * SECOND);
+    let window = Window { start, end: None, lookback: chrono::Duration::hours(1) };
+    let windowed = engine.windowed(&window).await.expect("an engine over the window");
+    for view in VIEWS {
+        let frame = windowed.sql(&format!("SELECT fresh FROM {}", view.name)).await;
+        frame.unwrap_or_else(|error| panic!("{}: {error}", view.name));
+    }
+    assert_eq!(
+        rows(&windowed, "SELECT log, action FROM timeline WHERE fresh ORDER BY time").await,
+        ["cloudtrail|sts:AssumeRole", "cloudtrail|cloudtrail:StopLogging"]
+    );
+    assert_eq!(rows(&windowed, "SELECT fresh FROM invocations").await, ["false"]);
+}
+
+#[tokio::test]
+async fn views_tell_what_the_logs_say_together() {
+    let engine = engine().await;
+    assert_eq!(
+        rows(&engine, "SELECT principal, access_key_id, source_ip, model_id, bearer, logged, prompt, input_tokens, event_id FROM invocations").await,
+        ["arn:aws:iam::111122223333:role/App|ASIAIOSFODNN7EXAMPLE|203.0.113.9|amazon.nova-pro-v1:0|true|true|hello|12|e-1"]
+    );
+    assert_eq!(
+        rows(&engine, "SELECT tool, arguments, offered, request_id FROM toolcalls").await,
+        ["delete_all|{}|false|r-1"]
+    );
+    assert_eq!(
+        rows(&engine, "SELECT policy, name, side, confidence, action FROM guardrail_hits").await,
+        ["content|PROMPT_ATTACK|input|HIGH|BLOCKED"]
+    );
+    assert_eq!(
+        rows(&engine, "SELECT principal, role, session_name, new_access_key_id FROM assumed").await,
+        ["arn:aws:iam::111122223333:user/ana|arn:aws:iam::111122223333:role/App|i-0abc|ASIAIOSFODNN7EXAMPLE"]
+    );
+    assert_eq!(
+        rows(&engine, "SELECT log, action, resource, outcome FROM timeline ORDER BY time").await,
+        [
+            "cloudtrail|bedrock:InvokeModel|arn:aws:s3:::company-data|ok",
+            "bedrock|bedrock:InvokeModel|amazon.nova-pro-v1:0|INTERVENED",
+            "vpcflow|network:6|198.51.100.7:443|ok",
+            "cloudtrail|sts:AssumeRole|arn:aws:iam::111122223333:role/App|ok",
+            "cloudtrail|cloudtrail:StopLogging||AccessDenied",
+        ]
+    );
+    assert_eq!(
+        rows(&engine, "SELECT access_key_id, long_term, event_count, source_ips FROM sessions ORDER BY 1").await,
+        ["AKIAIOSFODNN7EXAMPLE|true|1|", "ASIAIOSFODNN7EXAMPLE|false|1|[203.0.113.9]"]
+    );
+}
+
+#[tokio::test]
+async fn views_need_only_their_own_tables() {
+    let empty: Vec<(&'static Table, Vec<RecordBatch>)> = vec![(CLOUDTRAIL.table, vec![])];
+    let engine = Engine::in_memory(settings(), empty).await.expect("an engine");
+    assert_eq!(engine.table_names(), ["assumed", "cloudtrail", "cloudtrail_logs", "sessions"]);
+    assert!(refusal(&engine, "SELECT * FROM invocations").await.contains("no table \"invocations\""));
+    assert_eq!(LOG_TYPES.len(), 3);
+    let _ = Arc::new(engine);
+}
