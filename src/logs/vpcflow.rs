@@ -1,4 +1,29 @@
 //! VPC and transit gateway flow logs: text of every version and field order, and the Parquet files that AWS delivers.
+//!
+//! **Fields.** Text objects in S3 begin with a header that names the fields in order; lines in CloudWatch Logs and Firehose
+//! have none, so [`Format::guess`] knows the orders that AWS documents. Whatever the order, a row has the same columns.
+//! `-` means that AWS had nothing to say: null. `NODATA` and `SKIPDATA` records are rows like the others, with nulls.
+//!
+//! **Identity.** A record that is delivered twice (two objects, text and Parquet, S3 and CloudWatch) is one row. Its identity
+//! is a hash over all its field values and the fields' names, in no order, nulls left out. Two different flows cannot agree in
+//! interface, addresses, ports, protocol, start, end, packets and bytes at once, so nothing real is lost. Formats without
+//! some of these fields, and records that name no interface, can agree by right: there the second, third, ... equal record of
+//! one object gets an identity of its own. Equal records of such a format in different objects count as one delivery.
+//! Two subscriptions with different fields for the same interface give different records, and both are kept.
+
+mod address;
+mod format;
+mod guess;
+mod line;
+mod parquet;
+mod record;
+mod text;
+
+pub use format::Format;
+pub use guess::looks_like_line;
+pub use line::decode;
+pub use parquet::parquet;
+pub use text::text;
 
 use super::LogType;
 use crate::table::{Column, Kind, Table, column, searched};
@@ -38,11 +63,7 @@ static COLUMNS: [Column; 75] = [
     column("tcp_flags", Kind::Int, "TCP flags, OR-ed over the interval"),
     column("pkt_src_aws_service", Kind::Text, "AWS service of the source address"),
     column("pkt_dst_aws_service", Kind::Text, "AWS service of the destination address"),
-    column(
-        "srcaddr_key",
-        Kind::Text,
-        "source address as 32 hex digits (IPv4 mapped into IPv6): sorts and compares as a number",
-    ),
+    column("srcaddr_key", Kind::Text, "source address as 32 hex digits, IPv4 mapped into IPv6: sorts as a number"),
     column("dstaddr_key", Kind::Text, "destination address in the same form"),
     column("type", Kind::Text, "IPv4, IPv6 or EFA"),
     column("version", Kind::Int, "highest version of the selected fields"),

@@ -1,0 +1,208 @@
+//! The values of one flow record to one row: shared by text and Parquet, so that both give the same row and identity.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
+
+use super::address;
+use super::format::{Field, Order, Place};
+use crate::logs::rows::Rows;
+
+/// Seconds from 1970 to the year 10000: later times are milliseconds, or nonsense that no date can show.
+const TIME_LIMIT: i64 = 253_402_300_800;
+
+/// What a record says in one field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value<'a> {
+    /// Nothing.
+    Null,
+    /// A number, for the fields that are numbers.
+    Number(i64),
+    /// Text, for all other fields.
+    Text(&'a str),
+}
+
+/// Reads the text of a number field. `None` when it is not a number, or too large for the column.
+pub(super) fn number(place: Place, text: &str) -> Option<i64> {
+    let digits = text.strip_suffix(".0").unwrap_or(text).as_bytes();
+    if digits.is_empty() || digits.len() > 19 {
+        return None;
+    }
+    let mut number = 0i64;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
+    }
+    in_range(place, number).then_some(number)
+}
+
+/// The reason for a value that is none of its field's numbers.
+pub(super) fn not_a_number(field: &Field) -> String {
+    format!("{} is not a number that fits", field.name)
+}
+
+/// True when the column of a number field can hold the number.
+pub(super) fn in_range(place: Place, number: i64) -> bool {
+    number >= 0 && (!matches!(place, Place::Int(_)) || number <= i64::from(i32::MAX))
+}
+
+/// Fills and finishes one row from the values of `order`'s fields, or says why it cannot and fills nothing.
+pub(super) fn fill(rows: &mut Rows, order: &Order, values: &[Value<'_>], index: u64) -> Result<(), String> {
+    let time = time(order, values)?;
+    let mut id = 0u128;
+    let mut has_interface = false;
+    for (field, &value) in order.fields.iter().zip(values) {
+        match value {
+            Value::Null => {}
+            Value::Number(number) => {
+                match field.place {
+                    Place::Int(column) => rows.int(column, i32::try_from(number).unwrap_or(i32::MAX)),
+                    Place::Long(column) => rows.long(column, number),
+                    _ => continue,
+                }
+                id = id.wrapping_add(xxh3_128_with_seed(&number.to_le_bytes(), field.seed));
+            }
+            Value::Text(text) => {
+                has_interface |= field.names_interface;
+                id = id.wrapping_add(fill_text(rows, field, text));
+            }
+        }
+    }
+    if order.has_extra
+        && let Some(extra) = extra(order, values)
+        && let Some(column) = super::TABLE.position("extra")
+    {
+        rows.text(column, &extra);
+    }
+    if !(order.tells_flows_apart && has_interface) {
+        let occurrence = rows.occurrence(id);
+        if occurrence > 0 {
+            id = id.wrapping_add(xxh3_128(&occurrence.to_le_bytes()));
+        }
+    }
+    rows.finish(time, index, id);
+    Ok(())
+}
+
+/// Fills a text field; returns its part of the identity.
+fn fill_text(rows: &mut Rows, field: &Field, text: &str) -> u128 {
+    let mut decoded = Cow::Borrowed(text);
+    match field.place {
+        Place::Text(column) | Place::Account(column) => rows.text(column, text),
+        Place::Address(column, key_column) => {
+            rows.text(column, text);
+            if let Some(key) = address::key(text, &mut [0; 32]) {
+                rows.text(key_column, key);
+            }
+        }
+        Place::Tag(column) => {
+            decoded = percent_decoded(text);
+            rows.text(column, &decoded);
+        }
+        Place::Extra => {}
+        Place::Partition | Place::Skip | Place::Int(_) | Place::Long(_) => return 0,
+    }
+    xxh3_128_with_seed(decoded.as_bytes(), field.seed)
+}
+
+/// Event time in microseconds: the start of the interval, or its end when the start is not known.
+pub(super) fn time(order: &Order, values: &[Value<'_>]) -> Result<i64, String> {
+    let seconds = |place: Option<usize>| match place.and_then(|place| values.get(place)) {
+        Some(Value::Number(number)) => Some(*number),
+        _ => None,
+    };
+    match seconds(order.start).or_else(|| seconds(order.end)) {
+        Some(seconds) if seconds < TIME_LIMIT => Ok(seconds * 1_000_000),
+        Some(_) => Err("start is not a time in Unix seconds".to_owned()),
+        None if order.start.is_none() && order.end.is_none() => {
+            Err("the format has neither start nor end, so the record has no time".to_owned())
+        }
+        None => Err("neither start nor end has a value, so the record has no time".to_owned()),
+    }
+}
+
+/// The fields without column as a JSON object of texts.
+fn extra(order: &Order, values: &[Value<'_>]) -> Option<String> {
+    let mut extra: BTreeMap<&str, &str> = BTreeMap::new();
+    for (field, value) in order.fields.iter().zip(values) {
+        if let (Place::Extra | Place::Partition, Value::Text(text)) = (field.place, value) {
+            extra.insert(&field.name, text);
+        }
+    }
+    if extra.is_empty() { None } else { serde_json::to_string(&extra).ok() }
+}
+
+/// Tag values arrive percent-encoded (RFC 3986, section 2.1). What is not a valid escape stays as it is.
+fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        match (first, after) {
+            (b'%', [high, low, after @ ..]) => match (nibble(*high), nibble(*low)) {
+                (Some(high), Some(low)) => {
+                    bytes.push(high << 4 | low);
+                    rest = after;
+                }
+                _ => bytes.push(first),
+            },
+            _ => bytes.push(first),
+        }
+    }
+    String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_digits_that_fit() {
+        let (int, long) = (Place::Int(0), Place::Long(0));
+        let cases = [
+            (long, "0", Some(0)),
+            (long, "9223372036854775807", Some(i64::MAX)),
+            (long, "9223372036854775808", None),
+            (long, "00000000000000000000", None),
+            (int, "2147483647", Some(2_147_483_647)),
+            (int, "2147483648", None),
+            (int, "443.0", Some(443)),
+            (int, "443.5", None),
+            (int, "-1", None),
+            (int, "+1", None),
+            (int, "1e3", None),
+            (int, "", None),
+            (int, ".0", None),
+        ];
+        for (place, text, expected) in cases {
+            assert_eq!(number(place, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn tag_values_are_decoded_where_they_are_encoded() {
+        let cases = [
+            ("plain", "plain"),
+            ("a%20b%3Dc", "a b=c"),
+            ("%C3%BCber", "über"),
+            ("100%", "100%"),
+            ("%4", "%4"),
+            ("%zz%41", "%zzA"),
+            ("%ff", "%ff"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(percent_decoded(text), expected, "{text}");
+        }
+    }
+}
