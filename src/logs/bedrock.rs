@@ -1,6 +1,31 @@
-//! Amazon Bedrock model invocation logs: one record per call, whatever the API, provider or stream, in one normal form.
+//! Amazon Bedrock model invocation logs: one record per call, whatever API, provider or stream, in one normal form.
 
-use super::LogType;
+mod agents;
+mod answer;
+mod blocks;
+mod body;
+mod calls;
+mod columns;
+mod guardrail;
+mod invocation;
+mod json;
+mod media;
+mod parse;
+mod record;
+mod request;
+mod responses;
+mod row;
+mod stream;
+mod template;
+mod unknown;
+mod usage;
+
+use self::body::{Body, Side};
+use self::invocation::Invocation;
+use self::json::Json;
+use self::record::Record;
+use super::rows::Rows;
+use super::{Bodies, LogType, text};
 use crate::table::{Column, Kind, Leaf, Scalar, Table, column, searched};
 
 /// Amazon Bedrock model invocation log, <https://docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-logging.html>.
@@ -66,7 +91,7 @@ static COLUMNS: [Column; 39] = [
     column("latencyMs", Kind::Long, "latency in milliseconds"),
     column("maxTokens", Kind::Long, "limit on output tokens that the caller asked for"),
     column("temperature", Kind::Double, "temperature that the caller asked for"),
-    column("turns", Kind::Int, "messages in the request"),
+    column("turns", Kind::Int, "messages in the request, system messages not counted"),
     column("media", Kind::Int, "images, documents, video and audio in the request"),
     searched("promptSha256", Kind::Text, "SHA-256 of `prompt`, hex"),
     column("systemSha256", Kind::Text, "SHA-256 of `systemPrompt`, hex"),
@@ -81,9 +106,82 @@ static COLUMNS: [Column; 39] = [
     column("guardrailHits", Kind::List(&HIT), "what guardrails detected"),
     column("toolCalls", Kind::List(&CALL), "tools that the model asked for, with the result when the log shows it"),
     column("systemPrompt", Kind::Text, "system prompt"),
-    column("prompt", Kind::Text, "last user turn"),
+    column("prompt", Kind::Text, "text of the last user turn that has any; tool results are not the prompt"),
     column("completion", Kind::Text, "text of the answer"),
     column("reasoning", Kind::Text, "reasoning text of the answer"),
-    column("messages", Kind::List(&MESSAGE), "all turns of request and answer in order"),
-    column("extra", Kind::Json, "top-level fields that have no column: name -> value"),
+    column("messages", Kind::List(&MESSAGE), "all parts of system prompt, request and answer in order"),
+    column(
+        "extra",
+        Kind::Json,
+        "fields that have no column, do not fit it or could not be read: path -> value or reason",
+    ),
 ];
+
+/// True when a JSON object is a record of this log, judged by its top-level keys: `schemaType`, or a model and a request
+/// with an input or output and either the operation or the account and Region. Case and punctuation of keys are free.
+pub fn recognise(record: &str) -> bool {
+    let (mut model, mut request, mut operation, mut account, mut region, mut body) =
+        (false, false, false, false, false, false);
+    let mut ours = false;
+    let is_object = parse::keys(record, |key, value| {
+        let key = record::plain(key);
+        match key.as_str() {
+            "schematype" => ours |= value == Some("ModelInvocationLog"),
+            "modelid" => model = true,
+            "requestid" => request = true,
+            "operation" => operation = true,
+            "accountid" => account = true,
+            "region" => region = true,
+            key => body |= key.starts_with("input") || key.starts_with("output"),
+        }
+        ours |= model && request && body && (operation || account && region);
+        !ours
+    });
+    is_object && ours
+}
+
+/// Decodes one record, given as the text of a JSON object, into exactly one finished row, or says why it cannot.
+///
+/// Only a timestamp and a request or model id are required. What else does not fit its column is kept in `extra`, and
+/// bodies that cannot be read leave their columns null and their reason there. `index` is the place of the record in its
+/// object; bodies that were stored apart are asked of `bodies`.
+pub fn decode(rows: &mut Rows, index: u64, record: &str, _object: &str, bodies: &dyn Bodies) -> Result<(), String> {
+    let json = parse::parse(record)?;
+    let mut fields = Record::read(&json)?;
+    let (input, input_found) = body::find(&mut fields, Side::Input, bodies);
+    let (output, output_found) = body::find(&mut fields, Side::Output, bodies);
+    let input_apart = input.parse(&mut fields, Side::Input, input_found);
+    let output_apart = output.parse(&mut fields, Side::Output, output_found);
+
+    let mut invocation = Invocation::new();
+    if let Some(body) = tree(&input, input_apart.as_ref()) {
+        body::note_skipped(&mut fields, Side::Input, body);
+        request::read(body, &mut invocation);
+    }
+    invocation.answer();
+    if let Some(body) = tree(&output, output_apart.as_ref()) {
+        body::note_skipped(&mut fields, Side::Output, body);
+        answer::read(body, &mut invocation);
+    }
+    row::fill(rows, &fields, &invocation, input_found.max(output_found));
+    rows.finish(fields.time, index, identity(&fields, record));
+    Ok(())
+}
+
+fn tree<'t>(body: &'t Body<'t>, apart: Option<&'t Json<'t>>) -> Option<&'t Json<'t>> {
+    match body {
+        Body::Inline(json) => Some(json),
+        Body::Apart(_) | Body::Absent => apart,
+    }
+}
+
+/// The same call logged twice has the same identity, also when a copy writes its keys or body differently.
+fn identity(fields: &Record<'_>, record: &str) -> u128 {
+    let value = |column| fields.text(column).unwrap_or_default();
+    let request = value(columns::REQUEST_ID);
+    if request.is_empty() {
+        return text::identity(&["bedrock", record]);
+    }
+    let (account, region) = (value(columns::ACCOUNT_ID), value(columns::REGION));
+    text::identity(&["bedrock", account, region, request, value(columns::OPERATION)])
+}
