@@ -220,6 +220,8 @@ async fn json_is_read_by_path_operator_and_subscript() {
         rows(&engine, "SELECT requestParameters.Tags[0].Key FROM cloudtrail WHERE eventID = 'e-1'").await,
         ["a"]
     );
+    let value = "SELECT requestParameters->'Tags' AS tags, eventID FROM cloudtrail WHERE eventID = 'e-1' ORDER BY requestParameters->>'x'";
+    assert_eq!(rows(&engine, value).await, [r#"[{"Key":"a"}]|e-1"#]);
     let compared = "SELECT eventID FROM cloudtrail WHERE requestParameters->'Tags'->0->>'Key' = 'a' \
                     AND NOT requestParameters->>'modelId' IN ('x', 'y') AND additionalEventData->>'callWithBearerToken' = 'true' \
                     AND requestParameters->>'none' IS NULL AND requestParameters->>'modelId' BETWEEN 'a' AND requestParameters->>'modelId'";

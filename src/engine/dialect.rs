@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::common::Column;
 use datafusion::execution::context::{SQLOptions, SessionContext};
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::sqlparser::ast::{
     Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Visit, VisitMut, Visitor,
 };
 use datafusion::logical_expr::sqlparser::dialect::GenericDialect;
 use datafusion::logical_expr::sqlparser::keywords::Keyword;
 use datafusion::logical_expr::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 
 use super::spelling::{Names, Spelling};
@@ -27,7 +29,27 @@ pub async fn plan(context: &SessionContext, tables: &[&'static Table], sql: &str
     let plan = plan.map_err(|error| suggest::explain(context, tables, error))?;
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     read_only.verify_plan(&plan).map_err(|error| suggest::explain(context, tables, error))?;
-    Ok(plan)
+    json_as_text(plan).map_err(|error| suggest::explain(context, tables, error))
+}
+
+/// Results of `->` can hold any type of JSON value; at the end of a query they become JSON text, which every output can show.
+fn json_as_text(plan: LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
+    let is_json = |field: &Field| matches!(field.data_type(), DataType::Union(..));
+    if !plan.schema().fields().iter().any(|field| is_json(field)) {
+        return Ok(plan);
+    }
+    let columns: Vec<Expr> = plan
+        .schema()
+        .iter()
+        .map(|(table, field)| {
+            let column = Expr::Column(Column::new(table.cloned(), field.name()));
+            match is_json(field) {
+                true => datafusion_functions_json::functions::json_union_to_text(column).alias(field.name()),
+                false => column,
+            }
+        })
+        .collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
 /// The one statement of the text; comments and a closing semicolon are fine.

@@ -119,7 +119,7 @@ pub fn html(text: &str) -> Cow<'_, str> {
 }
 
 /// True for characters that move the cursor, change the direction of text, or cannot be seen.
-fn hides(character: char) -> bool {
+pub(super) fn hides(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
