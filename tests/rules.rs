@@ -286,7 +286,7 @@ async fn a_test_that_does_not_hold_says_what_happened() {
 async fn verdicts_tell_quiet_from_blind_and_from_broken() {
     let event = Denied { second: 0, who: 1, number: 1, object: "a" };
     let blind = SINGLE.replace("needs = [\"cloudtrail\"]", "needs = [\"cloudtrail/Data/s3.amazonaws.com\"]");
-    let unfilled = SINGLE.replace("needs = [\"cloudtrail\"]", "needs = [\"cloudtrail.vpcEndpointId\"]");
+    let unfilled = SINGLE.replace("needs = [\"cloudtrail\"]", "needs = [\"cloudtrail.tlsDetails.tlsVersion\"]");
     let absent = SINGLE.replace("cloudtrail\"", "bedrock\"").replace("FROM cloudtrail", "FROM bedrock");
     let broken = SINGLE.replace("time, fresh", "arrow_cast(eventName, 'Int64') AS number, time, fresh");
     let rules = [
@@ -303,7 +303,7 @@ async fn verdicts_tell_quiet_from_blind_and_from_broken() {
     assert_eq!(outcomes[1], &Outcome::Quiet);
     let reason = |index: usize| outcomes[index].reason().unwrap_or_default();
     assert!(reason(2).contains("no Data events of s3.amazonaws.com in this lake"), "{}", reason(2));
-    assert!(reason(3).contains("cloudtrail.vpcendpointid"), "{}", reason(3));
+    assert!(reason(3).contains("cloudtrail.tlsdetails.tlsversion"), "{}", reason(3));
     assert_eq!(reason(4), "no bedrock rows in this lake");
     assert!(matches!(outcomes[5], Outcome::Failed(_)) && reason(5).contains("GetObject"), "{}", reason(5));
     assert_eq!(report.exit_code(), 2);
