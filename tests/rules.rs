@@ -182,7 +182,7 @@ async fn lint_names_the_path_and_what_is_missing() {
         ("fresh, ", "", "return `fresh`"),
         ("eventID AS event_id", "eventID", "returns `event_id`"),
         ("AS principal", "AS who", "entity column `principal`"),
-        ("FROM cloudtrail", "FROM bedrock", "No field named"),
+        ("FROM cloudtrail", "FROM bedrock", "no column"),
         ("needs = [\"cloudtrail\"]", "needs = [\"cloudtrail.prompt\"]", "no column prompt"),
         ("IS NOT NULL", "IS NOT NULL AND time > now() - INTERVAL '1 day'", "now()"),
         ("IS NOT NULL", "IS NOT NULL AND requestID IN (SELECT requestid FROM bedrock)", "add \"bedrock\" to logs"),
