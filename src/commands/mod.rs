@@ -1,6 +1,6 @@
 //! The command line: one file per command, and what they share.
 
-//mod hunt;
+mod hunt;
 mod ingest;
 mod lake;
 //mod query;
@@ -31,7 +31,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    //Hunt(hunt::Arguments),
+    Hunt(hunt::Arguments),
     Ingest(ingest::Arguments),
     //Query(query::Arguments),
     Rules(rules::Arguments),
@@ -42,7 +42,7 @@ impl Cli {
     /// Runs the command; the number is the exit code.
     pub async fn run(self) -> Result<u8> {
         match self.command {
-            //Command::Hunt(arguments) => hunt::run(arguments).await,
+            Command::Hunt(arguments) => hunt::run(arguments).await,
             Command::Ingest(arguments) => ingest::run(arguments).await,
             //Command::Query(arguments) => query::run(arguments, shared::open_engine).await,
             Command::Rules(arguments) => rules::run(arguments).await,

@@ -6,6 +6,7 @@ pub mod destination;
 pub mod escape;
 mod json;
 mod parquet;
+pub mod report;
 mod table;
 
 use std::io::{self, Write};

@@ -1,0 +1,206 @@
+//! `trailhound hunt`: reads what is new, judges the lake, and shows findings.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use chrono::Duration;
+use clap::Args;
+use datafusion::arrow::array::RecordBatch;
+use serde_json::json;
+
+use super::shared::{IntakeArguments, LakeArguments, TalkArguments, progress, run_id};
+use super::{ingest, summary};
+use crate::config::Config;
+use crate::detect::{self, Outcome, Report, Rule, Shelf, Verdict};
+use crate::engine::{Engine, Window};
+use crate::error::{Error, Result};
+use crate::findings::{Finding, Severity};
+use crate::outputs::destination::Destination;
+use crate::outputs::{self, Format, Page, escape, report};
+use crate::pipeline::{self, Summary};
+
+/// Read what is new, judge it with every rule, and show findings
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without LOGS the lake is judged as it is. --since and --until limit which objects are listed and which events are judged.\n\nExamples:\n  trailhound hunt sample-data\n  trailhound hunt s3://org-trail/AWSLogs --since 7d -o findings.parquet\n  trailhound hunt --lake ./case-17 --format ndjson --fail-on high"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    intake: IntakeArguments,
+    /// Folder with rules of your own; they win over built-in rules of the same id
+    #[arg(long, value_name = "FOLDER")]
+    rules: Option<PathBuf>,
+    /// Judge only these rules or families
+    #[arg(long = "rule", value_name = "ID")]
+    only: Vec<String>,
+    /// Exit with 1 when a finding is at least this severe
+    #[arg(long, value_name = "SEVERITY")]
+    fail_on: Option<Severity>,
+    /// Form of the findings on stdout
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Also write the findings to one file; its ending (.parquet, .json, .ndjson, .csv) tells the form
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    lake: LakeArguments,
+    #[command(flatten)]
+    talk: TalkArguments,
+}
+
+/// Runs the command; the number is the exit code.
+pub async fn run(arguments: Arguments) -> Result<u8> {
+    if arguments.format == Format::Parquet && std::io::stdout().is_terminal() {
+        return Err(Error::Usage("Parquet is not for a terminal; name a file with -o findings.parquet".into()));
+    }
+    let file_format = arguments.output.as_deref().map(format_of).transpose()?;
+    let config = arguments.lake.load_config()?;
+    let settings = arguments.lake.settings(&config)?;
+    let rules = rules(&arguments, &config)?;
+    let run_id = run_id();
+    let (lake, ingested) = if arguments.intake.logs.is_empty() {
+        (arguments.lake.open_existing(&config).await?, None)
+    } else {
+        let lake = arguments.lake.open(&config).await?;
+        let intake = arguments.intake.intake(&config)?;
+        let bar = progress(&arguments.talk, "reading");
+        let how = arguments.intake.ingest(&config, &settings, &run_id)?;
+        let read = pipeline::ingest(&lake, &intake, &arguments.intake.logs, &how, &bar).await?;
+        (lake, Some(read))
+    };
+    let engine = Engine::new(settings.clone(), lake.providers().await?).await?;
+    let window = Window { start: arguments.intake.since, end: arguments.intake.until, lookback: Duration::zero() };
+    let started = Instant::now();
+    let judged = detect::run(&engine, &rules, &window, settings.threads, &run_id).await?;
+    let seconds = started.elapsed().as_secs_f64();
+    pipeline::keep_findings(&lake, &engine, &judged.findings).await?;
+    let rows = crate::findings::to_batch(&judged.findings)?;
+    if let (Some(path), Some(format)) = (&arguments.output, file_format) {
+        let mut file = Destination::open(Some(path))?;
+        outputs::write(std::slice::from_ref(&rows), rows.schema(), format, &mut file, &Page::default())?;
+        file.commit()?;
+    }
+    show(&arguments, &judged, seconds, &rows, ingested.as_ref())?;
+    Ok(exit_code(&arguments, &judged, ingested.as_ref()))
+}
+
+/// The rules to judge: built-in ones, the user's on top, parameters from the configuration, limited to `--rule`.
+fn rules(arguments: &Arguments, config: &Config) -> Result<Vec<Rule>> {
+    let mut shelf = Shelf::built_in()?;
+    if let Some(folder) = arguments.rules.as_deref().or(config.rules.as_deref()) {
+        shelf = shelf.with_path(folder)?;
+    }
+    let shelf = shelf.with_params(&config.params)?;
+    for note in shelf.notes() {
+        eprintln!("note: {}", escape::terminal(note));
+    }
+    if arguments.only.is_empty() {
+        return Ok(shelf.rules().to_vec());
+    }
+    let mut chosen: Vec<Rule> = Vec::new();
+    for wanted in &arguments.only {
+        let family: Vec<&Rule> = shelf.rules().iter().filter(|rule| rule.family == *wanted).collect();
+        match family.as_slice() {
+            [] => chosen.push(shelf.get(wanted)?.clone()),
+            rules => chosen.extend(rules.iter().map(|rule| (*rule).clone())),
+        }
+    }
+    Ok(chosen)
+}
+
+fn show(
+    arguments: &Arguments,
+    judged: &Report,
+    seconds: f64,
+    rows: &RecordBatch,
+    ingested: Option<&Summary>,
+) -> Result<()> {
+    let failed = |e: std::io::Error| Error::Output(format!("cannot write to stdout: {e}"));
+    let mut screen = Destination::open(None)?;
+    match arguments.format {
+        Format::Table => report::write(&judged.findings, &mut screen).map_err(failed)?,
+        Format::Json => {
+            let summary = ingested.cloned().unwrap_or_else(Summary::new);
+            let whole = json!({
+                "summary": summary,
+                "findings": json_rows(rows)?,
+                "verdicts": judged.verdicts.iter().map(verdict_json).collect::<Vec<_>>(),
+            });
+            writeln!(screen, "{whole}").map_err(failed)?;
+        }
+        other => {
+            let page = Page { terminal: screen.is_terminal(), ..Page::default() };
+            outputs::write(std::slice::from_ref(rows), rows.schema(), other, &mut screen, &page)?;
+        }
+    }
+    screen.commit()?;
+    if !arguments.talk.quiet {
+        let mut talk = std::io::stderr().lock();
+        if let Some(read) = ingested {
+            summary::write(read, &mut talk).map_err(failed)?;
+        }
+        write_verdicts(judged, seconds, arguments.talk.verbose, &mut talk).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The form that the ending of a file's name asks for.
+fn format_of(path: &Path) -> Result<Format> {
+    Format::of_path(path)
+        .ok_or_else(|| Error::Usage(format!("{}: name the file .parquet, .json, .ndjson or .csv", path.display())))
+}
+
+fn json_rows(rows: &RecordBatch) -> Result<serde_json::Value> {
+    let mut text = Vec::new();
+    outputs::write(std::slice::from_ref(rows), rows.schema(), Format::Json, &mut text, &Page::default())?;
+    serde_json::from_slice(&text).map_err(|e| Error::Output(format!("findings cannot be shown as JSON: {e}")))
+}
+
+fn verdict_json(verdict: &Verdict) -> serde_json::Value {
+    let findings = if let Outcome::Fired(findings) = verdict.outcome { findings } else { 0 };
+    json!({ "rule_id": verdict.rule_id, "outcome": verdict.outcome.as_str(), "findings": findings,
+            "because": verdict.outcome.reason(), "seconds": verdict.seconds, "rows": verdict.rows })
+}
+
+fn write_verdicts(judged: &Report, seconds: f64, verbose: u8, to: &mut dyn Write) -> std::io::Result<()> {
+    let count = |wanted: fn(&Outcome) -> bool| judged.verdicts.iter().filter(|v| wanted(&v.outcome)).count();
+    writeln!(
+        to,
+        "Judged    {} rules in {:.1} s: {} fired, {} quiet, {} not evaluated",
+        judged.verdicts.len(),
+        seconds,
+        count(|o| matches!(o, Outcome::Fired(_))),
+        count(|o| matches!(o, Outcome::Quiet)),
+        count(|o| matches!(o, Outcome::NotEvaluated(_)))
+    )?;
+    let mut blind: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
+    for verdict in &judged.verdicts {
+        match &verdict.outcome {
+            Outcome::NotEvaluated(reason) => blind.entry(reason).or_default().push(&verdict.rule_id),
+            Outcome::Failed(reason) => {
+                writeln!(to, "warning: rule {} failed: {}", verdict.rule_id, escape::terminal(reason))?;
+            }
+            _ => {}
+        }
+    }
+    for (reason, rules) in blind {
+        writeln!(to, "          not evaluated, because {}: {}", escape::terminal(reason), rules.join(", "))?;
+    }
+    if verbose > 0 {
+        for verdict in &judged.verdicts {
+            writeln!(to, "          {:<44} {:>8.1} ms", verdict.rule_id, verdict.seconds * 1000.0)?;
+        }
+    }
+    Ok(())
+}
+
+fn exit_code(arguments: &Arguments, judged: &Report, ingested: Option<&Summary>) -> u8 {
+    let code = ingested.map_or(0, |read| ingest::exit_code(read, arguments.intake.strict));
+    let severe = |finding: &Finding| arguments.fail_on.is_some_and(|least| finding.severity >= least);
+    match code {
+        0 if judged.exit_code() != 0 => judged.exit_code(),
+        0 if judged.findings.iter().any(severe) => 1,
+        other => other,
+    }
+}
