@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use trailhound::engine::queries::{self, SavedQuery};
 use trailhound::engine::views::VIEWS;
-use trailhound::engine::{Engine, Settings, Window};
+use trailhound::engine::{Engine, Settings, Value, Values, Window};
 use trailhound::logs::rows::{Cell, Rows};
 use trailhound::logs::{LOG_TYPES, LogType, bedrock::BEDROCK, cloudtrail::CLOUDTRAIL, vpcflow::VPCFLOW};
 use trailhound::table::{Kind, Table};
@@ -248,7 +249,10 @@ async fn columns_of_nested_fields_have_names_that_can_be_used() {
 #[tokio::test]
 async fn a_filter_on_a_nested_field_is_one_on_the_stored_column() {
     let engine = engine().await;
-    let plan = engine.plan("SELECT eventName FROM cloudtrail WHERE userIdentity.arn = 'x'").await.expect("a plan");
+    let plan = engine
+        .plan("SELECT eventName FROM cloudtrail WHERE userIdentity.arn = 'x'", &Values::new())
+        .await
+        .expect("a plan");
     let optimized = engine.context().state().optimize(&plan).expect("an optimized plan").to_string();
     assert!(optimized.contains("useridentity_arn = Utf8(\"x\")"), "{optimized}");
     assert!(!optimized.contains("named_struct") && !optimized.contains("get_field"), "{optimized}");
@@ -399,4 +403,134 @@ async fn views_need_only_their_own_tables() {
     assert!(refusal(&engine, "SELECT * FROM invocations").await.contains("no table \"invocations\""));
     assert_eq!(LOG_TYPES.len(), 3);
     let _ = Arc::new(engine);
+}
+
+/// A value that fits each required parameter of the saved queries.
+fn example(name: &str) -> &'static str {
+    match name {
+        "key" => "AKIAIOSFODNN7EXAMPLE",
+        "principal" => "App",
+        "address" => "203.0.113.0/24",
+        "id" => "r-1",
+        "text" => "HELLO",
+        other => panic!("an example for {other} is missing"),
+    }
+}
+
+async fn answer(engine: &Engine, query: &SavedQuery, given: &[(&str, &str)]) -> Vec<RecordBatch> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for param in query.params.iter().filter(|param| param.default.is_none()) {
+        all.push((param.name.clone(), example(&param.name).into()));
+    }
+    all.extend(given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let values = query.values(&all).unwrap_or_else(|error| panic!("{}: {error}", query.name));
+    let frame = engine.sql_with(&query.sql, &values).await.unwrap_or_else(|error| panic!("{}: {error}", query.name));
+    frame.collect().await.unwrap_or_else(|error| panic!("{}: {error}", query.name))
+}
+
+fn count(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::num_rows).sum()
+}
+
+#[tokio::test]
+async fn every_saved_query_runs_with_and_without_rows() {
+    let full = engine().await;
+    let tables = LOG_TYPES.iter().map(|log| (log.table, Vec::new())).collect();
+    let empty = Engine::in_memory(settings(), tables).await.expect("an engine");
+    let saved = queries::load(None).expect("the built-in queries");
+    assert!(saved.len() >= 12);
+    for query in saved.values() {
+        answer(&full, query, &[]).await;
+        assert_eq!(count(&answer(&empty, query, &[]).await), 0, "{}", query.name);
+        assert!(query.about.ends_with('.') && !query.title.ends_with('.'), "{}", query.name);
+        for param in &query.params {
+            assert!(query.sql.contains(&format!("${}", param.name)), "{}: {} is not used", query.name, param.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn saved_queries_find_what_they_are_for() {
+    let engine = engine().await;
+    let saved = queries::load(None).expect("the built-in queries");
+    for (name, given, rows) in [
+        ("key_activity", vec![], 1),
+        ("key_activity", vec![("key", "ASIAIOSFODNN7EXAMPLE")], 1),
+        ("key_activity", vec![("until", "2026-09-01")], 0),
+        ("principal_timeline", vec![], 2),
+        ("address_activity", vec![], 1),
+        ("address_activity", vec![("address", "198.51.100.7")], 1),
+        ("request", vec![], 2),
+        ("top_callers", vec![("limit", "1")], 1),
+        ("failed_calls", vec![("error", "AccessDen%")], 1),
+        ("model_usage", vec![], 1),
+        ("new_principals_on_bedrock", vec![("since", "2026-09-30")], 1),
+        ("new_principals_on_bedrock", vec![("since", "2026-10-02")], 0),
+        ("logging_changes", vec![], 1),
+        ("guardrail_hits_by_principal", vec![], 1),
+        ("tool_calls", vec![], 1),
+        ("large_transfers", vec![("minimum", "900")], 1),
+        ("external_destinations", vec![], 1),
+        ("external_destinations", vec![("known", "192.0.2.0/24, 198.51.100.0/24")], 0),
+        ("role_chain", vec![], 1),
+        ("who_used_models_without_invocation_log", vec![], 0),
+        ("prompt_search", vec![], 1),
+        ("keys_by_address", vec![("minimum", "1")], 1),
+    ] {
+        let query = saved.get(name).unwrap_or_else(|| panic!("{name} is missing"));
+        assert_eq!(count(&answer(&engine, query, &given).await), rows, "{name} {given:?}");
+    }
+}
+
+#[test]
+fn parameters_have_types_and_names() {
+    let text = "-- title: T\n-- about: A.\n-- param: a text required first\n-- param: n number 5 second\n\
+                -- param: s time 2026-10-01 third\n-- param: l list \"x, y\" fourth\nSELECT $a, $n, $s, $l";
+    let query = SavedQuery::read("q.sql", text).expect("a query");
+    let given = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    };
+    let values = query.values(&given(&[("a", "it's"), ("n", "-2.5")])).expect("values");
+    assert_eq!(values.get("a"), Some(&Value::Text("it's".into())));
+    assert_eq!(values.get("n"), Some(&Value::Number(-2.5)));
+    assert_eq!(values.get("s"), Some(&Value::Text("2026-10-01T00:00:00+00:00".into())));
+    assert_eq!(values.get("l"), Some(&Value::Texts(vec!["x".into(), "y".into()])));
+    for (pairs, expected) in [
+        (vec![], "q needs a, first: -p a=VALUE"),
+        (vec![("a", "1"), ("b", "2")], "no parameter b; it has a, n, s, l"),
+        (vec![("a", "1"), ("n", "many")], "n: many is not a number"),
+        (vec![("a", "1"), ("s", "soon")], "soon is not a time"),
+    ] {
+        let error = query.values(&given(&pairs)).expect_err("a refusal").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    for wrong in ["SELECT 1", "-- title: T\nSELECT 1", "-- title: T\n-- about: A.\n-- param: a word x y\nSELECT 1"] {
+        assert!(SavedQuery::read("q.sql", wrong).is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn values_stay_values() {
+    let engine = engine().await;
+    let hostile = Values::from([
+        ("a".to_owned(), Value::Text("' OR 1=1 -- ".into())),
+        ("n".to_owned(), Value::Whole(-3)),
+        ("l".to_owned(), Value::Texts(vec!["e-1".into(), "'); DROP TABLE cloudtrail; --".into()])),
+        ("none".to_owned(), Value::Texts(vec![])),
+    ]);
+    for (sql, expected) in [
+        ("SELECT count(*) FROM cloudtrail WHERE eventName = $a", "0"),
+        ("SELECT $a || '|' || (5 - $n)", "' OR 1=1 -- |8"),
+        ("SELECT count(*) FROM cloudtrail WHERE eventID IN ($l)", "1"),
+        ("SELECT count(*) FROM cloudtrail WHERE eventID IN ($none)", "0"),
+        ("SELECT array_length($l)", "2"),
+    ] {
+        let batches = engine.sql_with(sql, &hostile).await.expect(sql).collect().await.expect(sql);
+        let shown = ArrayFormatter::try_new(batches[0].column(0), &FormatOptions::new())
+            .expect("a formatter")
+            .value(0)
+            .to_string();
+        assert_eq!(shown, expected, "{sql}");
+    }
+    assert!(refusal(&engine, "SELECT $b").await.contains("-p b=VALUE"));
 }

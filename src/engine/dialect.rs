@@ -10,19 +10,23 @@ use datafusion::logical_expr::sqlparser::ast::{
     Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Visit, VisitMut, Visitor,
 };
 use datafusion::logical_expr::sqlparser::dialect::GenericDialect;
-use datafusion::logical_expr::sqlparser::keywords::Keyword;
-use datafusion::logical_expr::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 
 use super::spelling::{Names, Spelling};
 use super::suggest;
+use super::tokens::{self, Values};
 use crate::error::{Error, Result};
 use crate::table::Table;
 
 /// Plans one read-only statement over the tables, views and functions of a session.
-pub async fn plan(context: &SessionContext, tables: &[&'static Table], sql: &str) -> Result<LogicalPlan> {
-    let mut statement = parse(sql)?;
+pub async fn plan(
+    context: &SessionContext,
+    tables: &[&'static Table],
+    sql: &str,
+    values: &Values,
+) -> Result<LogicalPlan> {
+    let mut statement = parse(sql, values)?;
     refuse_writes(&statement)?;
     respell(&mut statement, &Names::of(tables));
     let plan = context.state().statement_to_plan(statement).await;
@@ -53,11 +57,9 @@ fn json_as_text(plan: LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
 }
 
 /// The one statement of the text; comments and a closing semicolon are fine.
-fn parse(sql: &str) -> Result<Statement> {
+fn parse(sql: &str, values: &Values) -> Result<Statement> {
     let unreadable = |error: String| Error::Sql(format!("the SQL cannot be read: {error}"));
-    let mut tokens =
-        Tokenizer::new(&GenericDialect, sql).tokenize_with_location().map_err(|error| unreadable(error.to_string()))?;
-    quote_end(&mut tokens);
+    let tokens = tokens::of(sql, values).map_err(unreadable)?;
     let mut statements = DFParserBuilder::new(tokens)
         .with_dialect(&GenericDialect)
         .build()
@@ -69,30 +71,6 @@ fn parse(sql: &str) -> Result<Statement> {
             Err(Error::Sql("one statement at a time, please: there is more after the first `;`".into()))
         }
         (None, _) => Err(Error::Sql("there is no statement to run".into())),
-    }
-}
-
-/// VPC flow logs have a column `end`, which is a keyword of `CASE`: outside of one it means the column.
-fn quote_end(tokens: &mut [TokenWithSpan]) {
-    let mut open_cases = 0usize;
-    let mut after_period = false;
-    for token in tokens {
-        if let Token::Word(word) = &mut token.token
-            && word.quote_style.is_none()
-            && !after_period
-        {
-            match word.keyword {
-                Keyword::CASE => open_cases += 1,
-                Keyword::END if open_cases > 0 => open_cases -= 1,
-                Keyword::END => {
-                    word.keyword = Keyword::NoKeyword;
-                    word.quote_style = Some('"');
-                    word.value.make_ascii_lowercase();
-                }
-                _ => {}
-            }
-        }
-        after_period = token.token == Token::Period;
     }
 }
 

@@ -5,9 +5,11 @@ pub mod arn;
 mod dialect;
 pub mod functions;
 mod nested;
+pub mod queries;
 mod session;
 mod spelling;
 mod suggest;
+mod tokens;
 pub mod views;
 pub mod window;
 
@@ -21,6 +23,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::DataFrame;
 
 pub use session::Settings;
+pub use suggest::execution_error;
+pub use tokens::{Value, Values};
 pub use window::Window;
 
 use crate::error::{Error, Result};
@@ -73,14 +77,19 @@ impl Engine {
 
     /// Plans a read-only query. Anything that would write, create, drop or change settings is refused.
     pub async fn sql(&self, sql: &str) -> Result<DataFrame> {
-        let plan = self.plan(sql).await?;
+        self.sql_with(sql, &Values::new()).await
+    }
+
+    /// The same with values for `$name` in the query.
+    pub async fn sql_with(&self, sql: &str, values: &Values) -> Result<DataFrame> {
+        let plan = self.plan(sql, values).await?;
         self.context.execute_logical_plan(plan).await.map_err(sql_error)
     }
 
     /// The plan of a read-only query as typed, before the optimizer: AWS spelling in any form is fine.
-    pub async fn plan(&self, sql: &str) -> Result<LogicalPlan> {
+    pub async fn plan(&self, sql: &str, values: &Values) -> Result<LogicalPlan> {
         let tables: Vec<&'static Table> = self.tables().collect();
-        dialect::plan(&self.context, &tables, sql).await
+        dialect::plan(&self.context, &tables, sql, values).await
     }
 
     /// Names of the tables and views that queries can use, sorted.

@@ -34,6 +34,19 @@ pub fn explain(context: &SessionContext, tables: &[&'static Table], error: DataF
     Error::Sql(text)
 }
 
+/// An error that came while a planned query ran, as ours.
+pub fn execution_error(error: DataFusionError) -> Error {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => Error::Lake(
+            "the query needs more memory than it may use; give it more with --memory, or ask for less".into(),
+        ),
+        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) => {
+            Error::Lake(format!("the lake cannot be read: {}", message(&error)))
+        }
+        _ => Error::Sql(message(&error)),
+    }
+}
+
 /// Names of the tables and views of a session that people may use, sorted.
 pub fn table_names(context: &SessionContext) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();

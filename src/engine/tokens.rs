@@ -1,0 +1,129 @@
+//! Changes to the words of a statement before it is parsed: the column `end`, and values in place of `$name`.
+
+use std::collections::BTreeMap;
+
+use datafusion::logical_expr::sqlparser::dialect::GenericDialect;
+use datafusion::logical_expr::sqlparser::keywords::Keyword;
+use datafusion::logical_expr::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
+
+/// Values for `$name` in a query.
+pub type Values = BTreeMap<String, Value>;
+
+/// A value for `$name` in a query.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Text, or a time as text.
+    Text(String),
+    /// A whole number.
+    Whole(i64),
+    /// A number.
+    Number(f64),
+    /// Several texts: the items of `IN ($name)`, and an array elsewhere.
+    Texts(Vec<String>),
+}
+
+/// The words of a statement, ready for the parser. The error says what cannot be read.
+pub fn of(sql: &str, values: &Values) -> Result<Vec<TokenWithSpan>, String> {
+    let mut tokens =
+        Tokenizer::new(&GenericDialect, sql).tokenize_with_location().map_err(|error| error.to_string())?;
+    tokens.retain(|token| !is_space(&token.token));
+    quote_end(&mut tokens);
+    bind(tokens, values)
+}
+
+fn is_space(token: &Token) -> bool {
+    matches!(
+        token,
+        Token::Whitespace(
+            Whitespace::Space
+                | Whitespace::Newline
+                | Whitespace::Tab
+                | Whitespace::SingleLineComment { .. }
+                | Whitespace::MultiLineComment(_)
+        )
+    )
+}
+
+/// VPC flow logs have a column `end`, which is a keyword of `CASE`: outside of one it means the column.
+fn quote_end(tokens: &mut [TokenWithSpan]) {
+    let mut open_cases = 0usize;
+    let mut after_period = false;
+    for token in tokens {
+        if let Token::Word(word) = &mut token.token
+            && word.quote_style.is_none()
+            && !after_period
+        {
+            match word.keyword {
+                Keyword::CASE => open_cases += 1,
+                Keyword::END if open_cases > 0 => open_cases -= 1,
+                Keyword::END => {
+                    word.keyword = Keyword::NoKeyword;
+                    word.quote_style = Some('"');
+                    word.value.make_ascii_lowercase();
+                }
+                _ => {}
+            }
+        }
+        after_period = token.token == Token::Period;
+    }
+}
+
+/// Values become constants before planning: the planner cannot tell the type of a placeholder inside a function call, and
+/// files are skipped by constants only. A value is one token, so it can never become more SQL than that.
+fn bind(tokens: Vec<TokenWithSpan>, values: &Values) -> Result<Vec<TokenWithSpan>, String> {
+    let mut bound: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let Token::Placeholder(name) = &token.token else {
+            bound.push(token);
+            continue;
+        };
+        let name = name.trim_start_matches('$');
+        let Some(value) = values.get(name) else {
+            return Err(format!("the query has a parameter ${name}: give it with -p {name}=VALUE"));
+        };
+        let text = |text: &String| Token::SingleQuotedString(text.clone());
+        let constants = match value {
+            Value::Text(value) => vec![text(value)],
+            Value::Whole(value) => number(value.unsigned_abs().to_string(), *value < 0),
+            Value::Number(value) => number(format!("{:?}", value.abs()), *value < 0.0),
+            Value::Texts(values) => {
+                let mut items: Vec<Token> = Vec::new();
+                for value in values {
+                    if !items.is_empty() {
+                        items.push(Token::Comma);
+                    }
+                    items.push(text(value));
+                }
+                let after_in = matches!(bound.as_slice(), [.., before, open]
+                    if open.token == Token::LParen && is_word(&before.token, Keyword::IN));
+                match after_in {
+                    true if items.is_empty() => vec![word("NULL", Keyword::NULL)],
+                    true => items,
+                    false => array(items),
+                }
+            }
+        };
+        bound.extend(constants.into_iter().map(|constant| TokenWithSpan::new(constant, token.span)));
+    }
+    Ok(bound)
+}
+
+fn number(digits: String, negative: bool) -> Vec<Token> {
+    let digits = Token::Number(digits, false);
+    if negative { vec![Token::LParen, Token::Minus, digits, Token::RParen] } else { vec![digits] }
+}
+
+fn array(items: Vec<Token>) -> Vec<Token> {
+    let mut call = vec![word("make_array", Keyword::NoKeyword), Token::LParen];
+    call.extend(items);
+    call.push(Token::RParen);
+    call
+}
+
+fn word(text: &str, keyword: Keyword) -> Token {
+    Token::Word(Word { value: text.into(), quote_style: None, keyword })
+}
+
+fn is_word(token: &Token, wanted: Keyword) -> bool {
+    matches!(token, Token::Word(word) if word.keyword == wanted && word.quote_style.is_none())
+}
