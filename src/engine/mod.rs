@@ -46,7 +46,7 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// An engine over stored tables. Providers have the schema of [`Table::schema`] and the partition column `date`.
     pub async fn new(settings: Settings, tables: Vec<(&'static Table, Arc<dyn TableProvider>)>) -> Result<Engine> {
-        let context = session::context(&settings)?;
+        let context = session::context(&settings, session::runtime(&settings)?)?;
         for (table, provider) in &tables {
             nested::present(&context, table, provider.clone(), None).await?;
         }
@@ -67,7 +67,7 @@ impl Engine {
 
     /// The same tables, each shown as the rows of `window` with a boolean column `fresh`.
     pub async fn windowed(&self, window: &Window) -> Result<Engine> {
-        let context = session::context(&self.settings)?;
+        let context = session::context(&self.settings, self.context.runtime_env())?;
         for (table, provider) in &self.tables {
             nested::present(&context, table, provider.clone(), Some(window)).await?;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::execution::context::{SessionConfig, SessionContext};
 use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 
 use super::{functions, sql_error};
@@ -26,8 +26,20 @@ impl Default for Settings {
     }
 }
 
+/// Footers of Parquet files that queries of a session share, bytes: about 40 kB a file, so thousands of files.
+const FOOTERS: usize = 256 << 20;
+
+/// What the sessions over one lake share: memory that they may use together, and what they remember of its files.
+pub fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>> {
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory)))
+        .with_metadata_cache_limit(FOOTERS)
+        .build_arc()
+        .map_err(sql_error)
+}
+
 /// A session with our settings and functions and no tables.
-pub fn context(settings: &Settings) -> Result<SessionContext> {
+pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_target_partitions(settings.threads)
         .with_information_schema(true)
@@ -35,10 +47,6 @@ pub fn context(settings: &Settings) -> Result<SessionContext> {
         .with_parquet_bloom_filter_pruning(true);
     config.options_mut().execution.parquet.pushdown_filters = true;
     config.options_mut().execution.parquet.reorder_filters = true;
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory)))
-        .build_arc()
-        .map_err(sql_error)?;
     let state =
         SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
     let context = SessionContext::new_with_state(state);

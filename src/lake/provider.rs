@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Date32Type, Field, Fields, Schema, 
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result as PlanResult, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -119,7 +120,12 @@ impl TableProvider for Snapshot {
         state.runtime_env().register_object_store(url.as_ref(), store.clone());
         let date: Arc<Field> = Arc::new(Field::new(DATE, DataType::Date32, true));
         let columns = TableSchema::builder(self.files_schema.clone()).with_table_partition_cols(vec![date]).build();
-        let source = ParquetSource::new(columns).with_table_parquet_options(state.table_options().parquet.clone());
+        // Queries of one session share the footers of the files: reading those costs more than the rows of a small file.
+        let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let reader = CachedParquetFileReaderFactory::new(store.clone(), footers);
+        let source = ParquetSource::new(columns)
+            .with_table_parquet_options(state.table_options().parquet.clone())
+            .with_parquet_file_reader_factory(Arc::new(reader));
         let partitions = state.config().target_partitions().max(1);
         let groups = FileGroup::new(self.files.clone()).split_files(partitions);
         let config = FileScanConfigBuilder::new(url.clone(), Arc::new(source))

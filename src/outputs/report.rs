@@ -3,11 +3,15 @@
 use std::io::{Result, Write};
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, ContentArrangement, Table};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table};
 
 use super::escape;
 use crate::findings::{Finding, SEVERITIES, Severity};
 
+/// Columns that are not wrapped.
+const WHEN: usize = 0;
+const FROM: usize = 4;
+const EVENTS: usize = 5;
 /// Widest table when the width of the terminal is unknown.
 const WIDTH: u16 = 140;
 
@@ -43,23 +47,36 @@ fn table(findings: &[&Finding]) -> Table {
     if table.width().is_none() {
         table.set_width(WIDTH);
     }
-    table.set_header(["first seen (UTC)", "what", "who", "where", "from", "events", "rule"]);
+    table.set_header(["first seen (UTC)", "what (rule)", "who", "where", "from", "events"]);
     for finding in findings {
         table.add_row([
             Cell::new(finding.first_seen.format("%Y-%m-%d %H:%M:%S")),
-            text(Some(&finding.title)),
-            text(finding.principal.as_ref().or(finding.access_key_id.as_ref()).or(finding.resource.as_ref())),
-            text(Some(&place(finding))),
-            text(finding.source_ip.as_ref()),
+            text(&format!("{} ({})", finding.title, finding.rule_id)),
+            text(who(finding)),
+            text(&place(finding)),
+            text(finding.source_ip.as_deref().unwrap_or_default()),
             Cell::new(finding.event_count),
-            text(Some(&finding.rule_id)),
         ]);
+    }
+    for whole in [WHEN, FROM, EVENTS] {
+        if let Some(column) = table.column_mut(whole) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table
 }
 
-fn text(value: Option<&String>) -> Cell {
-    Cell::new(value.map(|v| escape::terminal(v)).unwrap_or_default())
+fn text(value: &str) -> Cell {
+    Cell::new(escape::terminal(value))
+}
+
+/// The caller without the part of its ARN that the account column repeats; else the key or the thing acted on.
+fn who(finding: &Finding) -> &str {
+    match &finding.principal {
+        Some(arn) if arn.starts_with("arn:") => arn.splitn(6, ':').last().unwrap_or(arn),
+        Some(other) => other,
+        None => finding.access_key_id.as_deref().or(finding.resource.as_deref()).unwrap_or_default(),
+    }
 }
 
 fn place(finding: &Finding) -> String {
