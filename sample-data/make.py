@@ -63,19 +63,20 @@ def short(seed, length=16):
 def deliver_cloudtrail(records):
     """Half-hourly files per Region. CloudTrail keeps no order inside a file and delivers some events twice."""
     written = []
-    for region in sorted({record["awsRegion"] for record in records}):
-        here = [record for record in records if record["awsRegion"] == region]
+    place = lambda record: ("CloudTrail-NetworkActivity" if record["eventCategory"] == "NetworkActivity" else "CloudTrail", record["awsRegion"])
+    for folder, region in sorted(set(map(place, records))):
+        here = [record for record in records if place(record) == (folder, region)]
         for number, (time, group) in enumerate(slots(here, lambda record: parsed(record["eventTime"]), 30)):
             group.sort(key=lambda record: hashlib.sha256(record["eventID"].encode()).digest())
-            written.append(cloudtrail_file(region, time, group))
-            if region == HOME and number % 9 == 4:
-                written.append(cloudtrail_file(region, later(time, 300), group[:3]))
+            written.append(cloudtrail_file(folder, region, time, group))
+            if (folder, region) == ("CloudTrail", HOME) and number % 9 == 4:
+                written.append(cloudtrail_file(folder, region, later(time, 300), group[:3]))
     return written
 
 
-def cloudtrail_file(region, time, records):
-    name = f"{ACCOUNT}_CloudTrail_{region}_{time:%Y%m%dT%H%MZ}_{short(region + stamp(time))}.json.gz"
-    key = f"AWSLogs/{ACCOUNT}/CloudTrail/{region}/{time:%Y/%m/%d}/{name}"
+def cloudtrail_file(folder, region, time, records):
+    name = f"{ACCOUNT}_{folder}_{region}_{time:%Y%m%dT%H%MZ}_{short(region + stamp(time))}.json.gz"
+    key = f"AWSLogs/{ACCOUNT}/{folder}/{region}/{time:%Y/%m/%d}/{name}"
     data = compact({"Records": records}).encode()
     write(key, data)
     times = [record["eventTime"] for record in records]
