@@ -120,8 +120,8 @@ fn saved_queries() {
     let mut text = String::from(
         "# Saved queries\n\n`trailhound query NAME -p parameter=value`.\n\n| query | answers | parameters |\n|---|---|---|\n",
     );
-    for query in queries::embedded().unwrap() {
-        let parameters: Vec<String> = query.parameters.iter().map(|p| format!("`{}`", p.name)).collect();
+    for query in queries::load(None).unwrap().values() {
+        let parameters: Vec<String> = query.params.iter().map(|p| format!("`{}`", p.name)).collect();
         writeln!(text, "| `{}` | {} | {} |", query.name, query.title, parameters.join(", ")).unwrap();
     }
     page("queries.md", &text);

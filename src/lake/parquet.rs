@@ -1,4 +1,4 @@
-//! Rows of one day become one Parquet file: sorted by time, with statistics and bloom filters, described for the Delta log.
+//! Rows of one day become one Parquet file: sorted by time, with statistics and bloom filters.
 
 use std::collections::HashMap;
 use std::sync::Arc;
