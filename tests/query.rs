@@ -534,3 +534,89 @@ async fn values_stay_values() {
     }
     assert!(refusal(&engine, "SELECT $b").await.contains("-p b=VALUE"));
 }
+
+/// Runs the program with its lake in `folder`: exit code, stdout, stderr.
+fn program(folder: &std::path::Path, arguments: &[&str], input: &str) -> (i32, String, String) {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_trailhound"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("TRAILHOUND_LAKE", folder.join("lake"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    child.stdin.take().expect("its input").write_all(input.as_bytes()).expect("input");
+    let done = child.wait_with_output().expect("its end");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (done.status.code().expect("an exit code"), text(done.stdout), text(done.stderr))
+}
+
+#[test]
+fn the_command_answers_refuses_and_writes_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str], input: &str| program(folder.path(), arguments, input);
+    let (code, _, error) = run(&["query", "SELECT 1"], "");
+    assert_eq!((code, error.contains("there is no lake")), (2, true), "{error}");
+    std::fs::write(folder.path().join("events.json"), r#"{"Records":[]}"#).expect("a file");
+    assert_eq!(run(&["ingest", "events.json", "-q"], "").0, 0);
+
+    let (code, out, error) = run(&["query", "SELECT 1 AS n, 'a,b' AS t", "--format", "csv"], "");
+    assert_eq!((code, out.as_str()), (0, "n,t\n1,\"a,b\"\n"), "{error}");
+    assert!(error.starts_with("1 row in "), "{error}");
+    let (_, out, error) = run(&["query", "--format", "ndjson", "-q"], "SELECT 1 AS n;\n-- more\nSELECT 2 AS n");
+    assert_eq!((out.as_str(), error.as_str()), ("{\"n\":1}\n{\"n\":2}\n", ""));
+    let (code, out, _) = run(&["query", "SELECT $a || '!' AS t", "-p", "a=it's", "--format", "json", "-q"], "");
+    assert_eq!((code, out.as_str()), (0, "[\n{\"t\":\"it's!\"}\n]\n"));
+    let (code, out, _) = run(&["query", "top_callers", "-p", "limit=3"], "");
+    assert_eq!((code, out.lines().next().map(|line| line.starts_with(" principal"))), (0, Some(true)));
+    let (_, out, _) = run(&["query", "EXPLAIN SELECT * FROM cloudtrail"], "");
+    assert!(out.lines().count() > 3 && out.starts_with("logical_plan\n"), "{out}");
+
+    assert_eq!(run(&["query", "SELECT 1 AS n", "-o", "n.parquet"], "").0, 0);
+    assert!(std::fs::read(folder.path().join("n.parquet")).expect("the file").starts_with(b"PAR1"));
+    for (arguments, expected) in [
+        (vec!["query", "DROP TABLE cloudtrail"], "queries only read"),
+        (vec!["query", "SELECT nothing FROM cloudtrail"], "there is no column \"nothing\""),
+        (vec!["query", "top_caller"], "there is top_callers"),
+        (vec!["query", "key_activity"], "-p key=VALUE"),
+        (vec!["query", "SELECT 1", "-o", "result"], "add --format"),
+        (vec!["query", "SELECT 1", "-p", "a"], "write name=value"),
+    ] {
+        let (code, out, error) = run(&arguments, "");
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {error}");
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    let (code, _, error) = run(&["query", "SELECT 1/0 FROM cloudtrail", "-o", "error.csv"], "");
+    assert!(code == 0 || !folder.path().join("error.csv").exists(), "{error}");
+    assert!(
+        std::fs::read_dir(folder.path())
+            .expect("a folder")
+            .flatten()
+            .all(|e| !e.file_name().to_string_lossy().ends_with(".partial"))
+    );
+}
+
+#[test]
+fn saved_queries_are_listed_and_shown_without_a_lake() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("own")).expect("a folder");
+    let own = "-- title: Mine\n-- about: Mine.\nSELECT 'mine' AS t";
+    std::fs::write(folder.path().join("own/mine.sql"), own).expect("a file");
+    std::fs::write(folder.path().join("own/request.sql"), own).expect("a file");
+    let run = |arguments: &[&str]| program(folder.path(), arguments, "");
+    let (code, out, _) = run(&["query", "--list", "--queries", "own"]);
+    assert_eq!(code, 0);
+    assert!(
+        out.lines().any(|line| line.starts_with("mine "))
+            && out.contains("key_activity")
+            && !out.contains("Everything about one request")
+    );
+    let (code, out, _) = run(&["query", "--show", "key_activity"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("-p key=...") && out.contains("access_key_id = $key") && !out.contains("-- title"), "{out}");
+    assert_eq!(run(&["query", "--show", "nope"]).0, 2);
+    assert_eq!(run(&["query", "--list", "--queries", "missing"]).0, 2);
+}

@@ -3,7 +3,7 @@
 mod hunt;
 mod ingest;
 mod lake;
-//mod query;
+mod query;
 mod rules;
 mod shared;
 mod summary;
@@ -33,7 +33,7 @@ pub struct Cli {
 enum Command {
     Hunt(hunt::Arguments),
     Ingest(ingest::Arguments),
-    //Query(query::Arguments),
+    Query(query::Arguments),
     Rules(rules::Arguments),
     Lake(lake::Arguments),
 }
@@ -44,7 +44,7 @@ impl Cli {
         match self.command {
             Command::Hunt(arguments) => hunt::run(arguments).await,
             Command::Ingest(arguments) => ingest::run(arguments).await,
-            //Command::Query(arguments) => query::run(arguments, shared::open_engine).await,
+            Command::Query(arguments) => query::run(arguments, shared::open_engine).await,
             Command::Rules(arguments) => rules::run(arguments).await,
             Command::Lake(arguments) => lake::run(arguments).await,
         }
