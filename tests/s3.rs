@@ -274,7 +274,7 @@ async fn record(lake: &Lake, uri: &str) -> (Part, u128) {
     let mut writer = lake.writer(&OBJECTS, Default::default());
     writer.push(batch(&[row], 1_790_000_000_000_000, "run").unwrap().into(), &[(20_000, 0)]);
     let mut part = writer.drain().remove(0).encode().unwrap();
-    lake.store(&OBJECTS, &mut part).await.unwrap();
+    lake.store(&mut part).await.unwrap();
     (part, fingerprint(uri, "1"))
 }
 
