@@ -122,7 +122,7 @@ async fn a_lake_is_written_with_the_credentials_of_the_role() {
     let mut writer = lake.writer(&OBJECTS, Default::default());
     writer.push(batch(&[row], 1_790_000_000_000_000, "run").unwrap().into(), &[(20_000, 0)]);
     let mut part = writer.drain().remove(0).encode().unwrap();
-    lake.store(&OBJECTS, &mut part).await.unwrap();
+    lake.store(&mut part).await.unwrap();
     let mut rival = lake.begin().await.unwrap();
     journal.publish(&[], &[part], &[fingerprint("s3://b/k", "1")]).await.unwrap();
     assert!(lake.begin().await.unwrap().has_seen(fingerprint("s3://b/k", "1")));
