@@ -221,6 +221,17 @@ impl Finding {
         u128::from_str_radix(&self.finding_id, 16).unwrap_or_default()
     }
 
+    /// Object and record of the first evidence: of a row that is an event, or of the first of a row's `records`
+    /// (`object#record`).
+    pub fn provenance(&self) -> Option<(&str, i64)> {
+        let first = self.evidence.first()?;
+        if let (Some(object), Some(record)) = (first["_object"].as_str(), first["_record"].as_i64()) {
+            return Some((object, record));
+        }
+        let (object, record) = first["records"][0].as_str()?.rsplit_once('#')?;
+        Some((object, record.parse().ok()?))
+    }
+
     /// Order of reports: worst first, then by last event, then by id.
     pub fn order(&self, other: &Finding) -> std::cmp::Ordering {
         let worst_first = other.severity.cmp(&self.severity);
@@ -296,12 +307,10 @@ fn stored(name: &str, findings: &[Finding]) -> Result<ArrayRef> {
         "entities" => json(|f| serde_json::Value::Object(f.entities.clone()).to_string()),
         "evidence" => json(|f| serde_json::Value::Array(f.evidence.clone()).to_string()),
         "_object" => {
-            let objects = findings.iter().map(|f| f.evidence.first()?.get("_object")?.as_str());
-            Arc::new(objects.collect::<StringArray>())
+            Arc::new(findings.iter().map(|f| f.provenance().map(|(object, _)| object)).collect::<StringArray>())
         }
         "_record" => {
-            let records = findings.iter().map(|f| f.evidence.first()?.get("_record")?.as_i64());
-            Arc::new(records.collect::<Int64Array>())
+            Arc::new(findings.iter().map(|f| f.provenance().map(|(_, record)| record)).collect::<Int64Array>())
         }
         other => return Err(Error::Output(format!("findings have no value for their column {other}"))),
     })

@@ -33,7 +33,8 @@ lookback = "1h"
 quiet = "1h"
 sql = '''
 SELECT max(time) AS time, min(time) AS first_seen, bool_or(fresh) AS fresh, userIdentity.arn AS principal,
-       count(*) AS event_count, array_agg(eventID ORDER BY eventID) AS event_ids
+       count(*) AS event_count, array_agg(eventID ORDER BY eventID) AS event_ids,
+       sample(_object || '#' || _record) AS records
 FROM cloudtrail WHERE errorCode IS NOT NULL
 GROUP BY userIdentity.arn, date_bin(INTERVAL '10 minutes', time)
 HAVING count(*) >= $minimum
@@ -145,7 +146,23 @@ fn built_in_rules_are_sound_and_filed() {
 }
 
 /// Folders of `detections/`.
-const FAMILIES: &[&str] = &["leakage", "prompts", "tools"];
+const FAMILIES: &[&str] = &[
+    "agents",
+    "api_keys",
+    "enablement",
+    "guardrails",
+    "identity",
+    "knowledge_bases",
+    "leakage",
+    "llmjacking",
+    "logging",
+    "network",
+    "prompts",
+    "sagemaker",
+    "tools",
+    "training",
+    "usage",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn built_in_rules_pass_lint() {
@@ -352,9 +369,14 @@ fn findings_carry_what_a_responder_needs_and_no_more_than_fits() {
     assert_eq!(finding.source_ip.as_deref(), Some("192.0.2.0"));
     assert_eq!((finding.event_count, finding.event_ids.len(), finding.evidence.len()), (200, 50, 20));
     assert_eq!((finding.first_seen, finding.last_seen), (noon(), noon() + Duration::seconds(199)));
-    assert_eq!(finding.evidence[0]["_object"], "s3://trail/one.json.gz");
+    assert_eq!(finding.provenance(), Some(("s3://trail/one.json.gz", 0)));
     assert_eq!(finding.evidence[3]["_record"], 3);
     assert_eq!(finding.evidence[3]["event_name"], "GetObject");
+    let counted =
+        block_on(judge(&[rule("many_denied_calls", COUNTING)], events.iter().map(batch).collect(), &Window::default()));
+    let [counted] = counted.findings.as_slice() else { panic!("one finding: {:?}", counted.verdicts) };
+    assert_eq!(counted.provenance(), Some(("s3://trail/one.json.gz", 0)));
+    assert_eq!((counted.event_count, counted.event_ids.len()), (200, 50));
     let rows = findings::to_batch(&report.findings).expect("they fit their table");
     assert_eq!((rows.num_rows(), rows.schema()), (1, findings::FINDINGS.schema()));
 }
