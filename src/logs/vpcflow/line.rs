@@ -74,30 +74,39 @@ pub(super) fn is_foreign_null(text: &str) -> bool {
     matches!(text, "" | "-" | "\\N" | "null" | "NULL" | "None" | "nan" | "NaN")
 }
 
-/// Splits at runs of blanks; returns the number of fields, which may be larger than the space.
+/// Splits at runs of blanks and control characters; returns the number of fields, which may be larger than the space.
 pub(super) fn split_blanks<'a>(line: &'a str, tokens: &mut [&'a str]) -> usize {
-    let bytes = line.as_bytes();
-    let (mut at, mut count) = (0, 0);
-    loop {
-        while bytes.get(at).is_some_and(|&byte| is_blank(byte)) {
-            at += 1;
-        }
-        let from = at;
-        while bytes.get(at).is_some_and(|&byte| !is_blank(byte)) {
-            at += 1;
-        }
-        if from == at {
-            return count;
-        }
-        if let (Some(place), Some(token)) = (tokens.get_mut(count), line.get(from..at)) {
-            *place = token;
-        }
-        count += 1;
+    let (chunks, rest) = line.as_bytes().as_chunks::<8>();
+    let mut last = [b' '; 8];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
     }
+    let (mut from, mut count) = (0, 0);
+    for (number, chunk) in chunks.iter().chain([&last]).enumerate() {
+        let mut blanks = blanks(*chunk);
+        while blanks != 0 {
+            let at = number * 8 + blanks.trailing_zeros() as usize / 8;
+            blanks &= blanks - 1;
+            if from < at {
+                if let (Some(place), Some(token)) = (tokens.get_mut(count), line.get(from..at)) {
+                    *place = token;
+                }
+                count += 1;
+            }
+            from = at + 1;
+        }
+    }
+    // Without a rest the last chunk is all blanks, with one it has at least one blank: the last field always ends.
+    count
 }
 
-fn is_blank(byte: u8) -> bool {
-    byte == b' ' || byte == b'\t' || byte == b'\r'
+/// Marks the bytes of eight that are blanks or control characters: their highest bits are set in the result.
+fn blanks(bytes: [u8; 8]) -> u64 {
+    const HIGHEST: u64 = 0x8080_8080_8080_8080;
+    const AFTER_BLANK: u64 = 0x2121_2121_2121_2121;
+    let bytes = u64::from_le_bytes(bytes);
+    // With the highest bit set no byte borrows from the next; it stays set in those that are above a blank.
+    !((bytes | HIGHEST) - AFTER_BLANK) & !bytes & HIGHEST
 }
 
 fn split_single_blanks<'a>(line: &'a str, tokens: &mut [&'a str]) -> usize {
@@ -133,5 +142,48 @@ pub(super) fn split_commas<'a>(line: &'a str, tokens: &mut [&'a str]) -> usize {
             Some(after) => rest = after,
             None => return count,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blanks_of(line: &str) -> Vec<&str> {
+        let mut tokens = [""; 16];
+        let count = split_blanks(line, &mut tokens);
+        tokens[..count].to_vec()
+    }
+
+    #[test]
+    fn lines_split_like_words() {
+        let lines = [
+            "",
+            " ",
+            "a",
+            "a b",
+            "  a\t\tb \r",
+            "12345678",
+            "1234567 ",
+            "1234567 9",
+            "12345678 0",
+            "ü ß€ 1",
+            "a  b  c  d",
+        ];
+        for line in lines {
+            assert_eq!(blanks_of(line), line.split_ascii_whitespace().collect::<Vec<_>>(), "{line:?}");
+        }
+        for byte in 0..=127u8 {
+            let line = format!("x{}y", char::from(byte));
+            assert_eq!(blanks_of(&line).len(), if byte <= b' ' { 2 } else { 1 }, "{byte}");
+        }
+        assert_eq!(split_blanks("a b c", &mut [""; 2]), 3);
+    }
+
+    #[test]
+    fn commas_split_but_for_quotes() {
+        let mut tokens = [""; 8];
+        let count = split_commas(r#" a,"b, c",,"d"e, "f" ,"#, &mut tokens);
+        assert_eq!(tokens[..count], ["a", "b, c", "", "\"d\"e", "\"f\"", ""]);
     }
 }
