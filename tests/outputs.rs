@@ -1,4 +1,4 @@
-//! The contract of the formats: the same rows come out of each, and hostile text does no harm in any.
+//! The contract of the formats: the same rows come out of each, and hostile text does no harm.
 
 use std::io::{self, Write};
 use std::sync::Arc;

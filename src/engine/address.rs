@@ -1,4 +1,4 @@
-//! Internet addresses and address ranges: parsing, membership, and which of them are private or public.
+//! Internet addresses and ranges: parsing, membership, and which are private or public.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! SQL as people type it: one read-only statement, AWS spelling in any form, JSON operators without brackets.
+//! SQL as people type it: one read-only statement, AWS spelling, JSON operators without brackets.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;

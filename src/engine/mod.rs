@@ -5,6 +5,7 @@ pub mod arn;
 mod dialect;
 pub mod functions;
 mod nested;
+mod precedence;
 pub mod queries;
 mod session;
 mod spelling;

@@ -1,4 +1,4 @@
-//! Saved queries: SQL files with a header that says what they answer and which parameters they take.
+//! Saved queries: SQL files whose header says what they answer and which parameters they take.
 //!
 //! ```sql
 //! -- title: What one access key did

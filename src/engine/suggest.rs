@@ -1,4 +1,4 @@
-//! Errors of planning in words that help: what is not there, and what is there under a name like it.
+//! Errors of queries in words that help: what is not there, and what is there under a like name.
 
 use datafusion::common::utils::datafusion_strsim::levenshtein;
 use datafusion::common::{Column, SchemaError};

@@ -1,4 +1,4 @@
-//! Changes to the words of a statement before it is parsed: the column `end`, and values in place of `$name`.
+//! Changes to the words of a statement before it is parsed: the column `end`, values for `$name`.
 
 use std::collections::BTreeMap;
 

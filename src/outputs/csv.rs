@@ -1,4 +1,4 @@
-//! CSV (RFC 4180) with a header; text that a spreadsheet would run as a formula gets a leading apostrophe.
+//! CSV (RFC 4180) with a header; text that a spreadsheet would run gets a leading apostrophe.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Makes log text harmless where it is shown: terminals, CSV, Markdown and HTML. Attackers write log text.
+//! Makes log text, which attackers write, harmless in terminals, CSV, Markdown and HTML.
 
 use std::borrow::Cow;
 use std::fmt::Write;

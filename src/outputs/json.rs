@@ -1,4 +1,4 @@
-//! JSON: one array of objects, or one object per line. Nested values are JSON too; JSON columns of the logs stay text.
+//! JSON: an array of objects, or an object per line. JSON columns of the logs stay text.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! Outputs: one file per format or destination; everything shown is escaped for the place that shows it.
+//! Outputs: one file per format or destination; all that is shown is escaped for its place.
 
 mod cell;
 mod csv;

@@ -1,4 +1,4 @@
-//! A table for eyes: as wide as the terminal, one line per row; rows with very many columns are shown one column per line.
+//! A table for eyes: as wide as the terminal; very many columns are shown one below the other.
 
 use std::io::{self, Write};
 

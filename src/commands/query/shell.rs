@@ -1,4 +1,4 @@
-//! The shell: SQL until a semicolon, commands with a backslash, history, completion; errors do not end it.
+//! The shell: SQL until a semicolon, commands, history, completion; errors do not end it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

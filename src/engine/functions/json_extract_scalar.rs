@@ -1,4 +1,4 @@
-//! `json_extract_scalar(json, path)`: reads JSON by a JSONPath, as Athena and CloudTrail Lake queries do.
+//! `json_extract_scalar(json, path)`: reads JSON by a JSONPath, as queries for Athena do.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The shape that most of our functions share: one text in, one value or null out, for every encoding of text.
+//! The shape that most of our functions share: one text of any encoding in, one value or null out.
 
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};

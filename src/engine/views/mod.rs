@@ -1,4 +1,4 @@
-//! Views over the tables: one SQL file and one line here for each; the comment behind a column is its documentation.
+//! Views over the tables: one SQL file and one line here for each; comments document the columns.
 
 use datafusion::execution::context::SessionContext;
 
