@@ -293,6 +293,19 @@ async fn queries_only_read() {
 }
 
 #[tokio::test]
+async fn queries_that_would_exhaust_the_stack_are_refused() {
+    let engine = engine().await;
+    let chain = |length: usize| vec!["eventName = 'x'"; length].join(" OR ");
+    let count = |conditions: &str| format!("SELECT count(*) FROM cloudtrail WHERE {conditions}");
+    assert_eq!(rows(&engine, &count(&chain(100))).await, ["0"]);
+    assert!(refusal(&engine, &count(&chain(1000))).await.contains("column IN (...)"));
+    assert!(refusal(&engine, &count(&chain(100_000))).await.contains("words"));
+    assert!(refusal(&engine, &format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000))).await.contains("Recursion"));
+    let list = format!("eventName IN ({})", vec!["'x'"; 15_000].join(", "));
+    assert_eq!(rows(&engine, &count(&list)).await, ["0"]);
+}
+
+#[tokio::test]
 async fn statements_that_read_are_possible() {
     let engine = engine().await;
     for sql in [

@@ -7,7 +7,8 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::Column;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::logical_expr::sqlparser::ast::{
-    Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Visit, VisitMut, Visitor,
+    Expr as SqlExpr, Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Visit, VisitMut,
+    Visitor,
 };
 use datafusion::logical_expr::sqlparser::dialect::GenericDialect;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -74,6 +75,9 @@ fn parse(sql: &str, values: &Values) -> Result<Statement> {
     }
 }
 
+/// Expressions may stand in each other so deep: planning takes a piece of the stack for each level.
+const DEEPEST: usize = 500;
+
 fn refuse_writes(statement: &Statement) -> Result<()> {
     let refused = match statement {
         Statement::Statement(sql) => match sql.as_ref() {
@@ -82,43 +86,63 @@ fn refuse_writes(statement: &Statement) -> Result<()> {
             | SqlStatement::ShowColumns { .. }
             | SqlStatement::ShowFunctions { .. }
             | SqlStatement::ShowVariable { .. }
-            | SqlStatement::ExplainTable { .. } => Visit::visit(sql.as_ref(), &mut WriteFinder).break_value(),
+            | SqlStatement::ExplainTable { .. } => Visit::visit(sql.as_ref(), &mut Gate::default()).break_value(),
             SqlStatement::Explain { statement, .. } => {
                 return refuse_writes(&Statement::Statement(statement.clone()));
             }
-            other => Some(first_word(&other.to_string())),
+            other => Some(only_reading(&first_word(&other.to_string()))),
         },
         Statement::Explain(explain) => return refuse_writes(&explain.statement),
-        other => Some(first_word(&other.to_string())),
+        other => Some(only_reading(&first_word(&other.to_string()))),
     };
-    match refused {
-        None => Ok(()),
-        Some(word) => Err(Error::Sql(format!(
-            "queries only read: {word} is refused; SELECT, WITH, VALUES, EXPLAIN, SHOW and DESCRIBE are possible, \
-             and -o FILE writes a result"
-        ))),
-    }
+    refused.map_or(Ok(()), |text| Err(Error::Sql(text)))
+}
+
+fn only_reading(refused: &str) -> String {
+    format!(
+        "queries only read: {refused} is refused; SELECT, WITH, VALUES, EXPLAIN, SHOW and DESCRIBE are possible, \
+         and -o FILE writes a result"
+    )
 }
 
 fn first_word(statement: &str) -> String {
     statement.split_whitespace().next().unwrap_or_default().to_ascii_uppercase()
 }
 
-/// Finds what writes inside a query: a common table expression can hold an INSERT, a SELECT can go INTO a table.
-struct WriteFinder;
+/// Finds what writes inside a query (a common table expression can hold an INSERT, a SELECT can go INTO a table), and
+/// what is nested too deep. Breaks with the reason.
+#[derive(Default)]
+struct Gate {
+    depth: usize,
+}
 
-impl Visitor for WriteFinder {
+impl Visitor for Gate {
     type Break = String;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
-        writes(&query.body).map_or(ControlFlow::Continue(()), |word| ControlFlow::Break(word.to_owned()))
+        writes(&query.body).map_or(ControlFlow::Continue(()), |word| ControlFlow::Break(only_reading(word)))
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
         match select.into {
-            Some(_) => ControlFlow::Break("SELECT INTO".into()),
+            Some(_) => ControlFlow::Break(only_reading("SELECT INTO")),
             None => ControlFlow::Continue(()),
         }
+    }
+
+    fn pre_visit_expr(&mut self, _: &SqlExpr) -> ControlFlow<String> {
+        self.depth += 1;
+        match self.depth > DEEPEST {
+            true => ControlFlow::Break(format!(
+                "conditions are nested more than {DEEPEST} deep; write long chains of OR as column IN (...)"
+            )),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    fn post_visit_expr(&mut self, _: &SqlExpr) -> ControlFlow<String> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
     }
 }
 

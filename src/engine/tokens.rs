@@ -22,11 +22,17 @@ pub enum Value {
     Texts(Vec<String>),
 }
 
+/// Words that a text may have: a parsed statement is taken apart by recursion, which needs stack for every word of a chain.
+const MOST_WORDS: usize = 40_000;
+
 /// The words of a statement, ready for the parser. The error says what cannot be read.
 pub fn of(sql: &str, values: &Values) -> Result<Vec<TokenWithSpan>, String> {
     let mut tokens =
         Tokenizer::new(&GenericDialect, sql).tokenize_with_location().map_err(|error| error.to_string())?;
     tokens.retain(|token| !is_space(&token.token));
+    if tokens.len() > MOST_WORDS {
+        return Err(format!("it has {} words, and {MOST_WORDS} is the most", tokens.len()));
+    }
     quote_end(&mut tokens);
     bind(tokens, values)
 }

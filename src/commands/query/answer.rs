@@ -48,6 +48,9 @@ impl Ending {
 /// Batches that may be on their way from the query to the output.
 const WAITING: usize = 4;
 
+/// Stack of a thread that plans and runs queries, in bytes: deep expressions are planned by recursion.
+const STACK: usize = 16 << 20;
+
 /// Threads on which queries compute, apart from those that listen to the keyboard: a query that keeps all of its threads
 /// busy could not be interrupted otherwise.
 #[derive(Debug)]
@@ -65,7 +68,7 @@ impl Workshop {
     fn open(&mut self) -> Result<&Runtime> {
         if self.runtime.is_none() {
             let mut builder = tokio::runtime::Builder::new_multi_thread();
-            let built = builder.worker_threads(self.threads).enable_all().build();
+            let built = builder.worker_threads(self.threads).thread_stack_size(STACK).enable_all().build();
             self.runtime = Some(built.map_err(|error| Error::Lake(format!("no threads for queries: {error}")))?);
         }
         self.runtime.as_ref().ok_or_else(|| Error::Lake("no threads for queries".into()))
