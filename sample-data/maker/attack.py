@@ -182,6 +182,8 @@ def blind(story: Story):
     story.call(at("10-01 12:53:00"), KEY, BEDROCK, "DeleteModelInvocationLoggingConfiguration", THIEF, SCRIPT, read=False)
     story.call(at("10-01 12:53:20"), KEY, "cloudtrail.amazonaws.com", "StopLogging", THIEF, SCRIPT, {"name": "management-events"},
                error=denied("cloudtrail:StopLogging"), read=False)
+    for number in range(4):
+        story.invoke(later(at("10-01 12:54:10"), number * 11), KEY, OPUS_US, THIEF, PROXY, inference="us-east-2")
     for number in range(120):
         region = ("us-east-1", "us-west-2", "eu-west-1")[number % 3]
         address = (THIEF, "203.0.113.78", "198.51.100.177", "192.0.2.181")[number // 5 % 4]
@@ -258,6 +260,8 @@ def hijack_agent(story: Story):
             message = {"role": "user", "content": [{"text": prompt}] if isinstance(prompt, str) else prompt}
             history = [*history, message, {"role": "assistant", "content": [{"text": answer}, {"toolUse": uses[0]}]}]
             prompt = [{"toolResult": {"toolUseId": uses[0]["toolUseId"], "status": "success", "content": [{"text": turns[number][2]}]}}]
+    knowledge = people("10-01")["knowledge"]
+    story.s3(at("10-01 13:54:02"), knowledge, "GetObject", DOCUMENTS, "suppliers/notes-october.md", BEDROCK, BEDROCK, 612)
     story.flow(at("10-01 14:05:21"), AGENT_HOST, AGENT_IP, SINK, (47001, 8080), 14, 5_120, path=8)
     session = role("mail-agent", AGENT_HOST[2], "10-01 07:41:00", delivery="2.0")
     for number, (host, name) in enumerate((("sts", "GetCallerIdentity"), ("secretsmanager", "ListSecrets"), ("s3", "ListBuckets"))):

@@ -146,6 +146,7 @@ def data(story: Story, day):
     story.s3(at(f"{day} 08:31:00"), here["pipeline"], "PutObject", DOCUMENTS, f"handbook/{day}.md", "10.0.12.90", BOTO, 18_204, ENDPOINT, read=False)
     story.call(at(f"{day} 08:33:00"), here["pipeline"], "bedrock.amazonaws.com", "StartIngestionJob", "10.0.12.90", BOTO,
                {"knowledgeBaseId": "KBEXAMPLE1", "dataSourceId": "DSEXAMPLE1"}, {"ingestionJob": {"status": "STARTING"}}, read=False, through=ENDPOINT)
+    story.s3(at(f"{day} 08:33:40"), here["knowledge"], "GetObject", DOCUMENTS, f"handbook/{day}.md", "bedrock.amazonaws.com", "bedrock.amazonaws.com", 18_204)
     for number in range(2):
         passage = f"Handbook {day}, section {number + 1}: store tools dry and oil the joints twice a year."
         story.invoke(at(f"{day} 08:34:1{number}"), here["knowledge"], EMBED, "bedrock.amazonaws.com", "bedrock.amazonaws.com", "InvokeModel",
