@@ -1,10 +1,29 @@
 //! AWS CloudTrail events: management, data and network activity records, as trails deliver them about five minutes after the call.
 
+mod keys;
+mod record;
+
+pub use record::{Record, Recognised};
+
 use super::LogType;
+use super::json::Scanner;
+use super::rows::Rows;
 use crate::table::{Column, Kind, Leaf, Scalar, Table, column, searched};
 
 /// AWS CloudTrail, <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>.
 pub static CLOUDTRAIL: LogType = LogType { name: "cloudtrail", table: &TABLE };
+
+/// Decodes the JSON text of one event into one row, or says why it cannot; then no column was filled.
+///
+/// Nothing is lost: keys without a column and values that do not fit theirs go to `extra`.
+pub fn decode(rows: &mut Rows, index: u64, event: &str) -> Result<(), String> {
+    let mut scanner = Scanner::new(event, 0);
+    if scanner.peek() != Some(b'{') {
+        return Err("not a JSON object".to_owned());
+    }
+    let record = Record::scan(&mut scanner).map_err(|fault| format!("{} at byte {}", fault.why, fault.at))?;
+    record.store(rows, index)
+}
 
 static TABLE: Table = Table {
     name: "cloudtrail",

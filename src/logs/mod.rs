@@ -3,6 +3,7 @@
 pub mod bedrock;
 pub mod cloudtrail;
 pub mod framing;
+pub mod json;
 pub mod rows;
 pub mod sink;
 pub mod text;

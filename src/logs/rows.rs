@@ -1,20 +1,24 @@
 //! Rows under construction: one Arrow builder per column of a table, filled in any order, null where nothing was said.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListArray, NullBufferBuilder,
+    ArrayBuilder, ArrayRef, BooleanArray, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListArray, NullBufferBuilder,
     RecordBatch, StringBuilder, StructArray, TimestampMicrosecondBuilder, new_null_array,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::compute::filter;
+use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 
 use crate::table::{Kind, Leaf, Scalar, Table, leaf_struct};
 
 /// Rows per batch. Larger batches would let an object with millions of rows overflow the 32-bit offsets of a text column
 /// (`_object` repeats the URI in every row); smaller ones cost more copies of the schema.
 const BATCH_ROWS: usize = 1 << 18;
+
+/// Bytes of text per batch, for the same reason. A quarantine batch must stay below it.
+const BATCH_BYTES: usize = 256 << 20;
 
 /// A value of a list item's field.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +50,9 @@ pub struct Rows {
     ids: Vec<u128>,
     full: VecDeque<Full>,
     seen: HashMap<u128, u64>,
+    bytes: usize,
+    touched: bool,
+    discarded: Vec<usize>,
 }
 
 /// A batch that is complete but for the name of its object.
@@ -94,11 +101,14 @@ impl Rows {
         Rows {
             table,
             columns: table.columns.iter().map(|c| Builder::new(c.kind)).collect(),
-            time: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
-            record: Int64Builder::new(),
+            time: TimestampMicrosecondBuilder::with_capacity(0).with_timezone("UTC"),
+            record: Int64Builder::with_capacity(0),
             ids: Vec::new(),
             full: VecDeque::new(),
             seen: HashMap::new(),
+            bytes: 0,
+            touched: false,
+            discarded: Vec::new(),
         }
     }
 
@@ -121,6 +131,7 @@ impl Rows {
     }
 
     /// Fills a text or JSON column of the current row.
+    #[inline]
     pub fn text(&mut self, column: usize, value: &str) {
         let row = self.ids.len();
         if let Some(Builder::Text(b)) = self.columns.get_mut(column)
@@ -130,10 +141,13 @@ impl Rows {
                 b.append_nulls(row - b.len());
             }
             b.append_value(value);
+            self.bytes += value.len();
+            self.touched = true;
         }
     }
 
     /// Fills a 32-bit integer column of the current row.
+    #[inline]
     pub fn int(&mut self, column: usize, value: i32) {
         let row = self.ids.len();
         if let Some(Builder::Int(b)) = self.columns.get_mut(column)
@@ -143,10 +157,12 @@ impl Rows {
                 b.append_nulls(row - b.len());
             }
             b.append_value(value);
+            self.touched = true;
         }
     }
 
     /// Fills a 64-bit integer column of the current row.
+    #[inline]
     pub fn long(&mut self, column: usize, value: i64) {
         let row = self.ids.len();
         if let Some(Builder::Long(b)) = self.columns.get_mut(column)
@@ -156,10 +172,12 @@ impl Rows {
                 b.append_nulls(row - b.len());
             }
             b.append_value(value);
+            self.touched = true;
         }
     }
 
     /// Fills a float column of the current row.
+    #[inline]
     pub fn double(&mut self, column: usize, value: f64) {
         let row = self.ids.len();
         if let Some(Builder::Double(b)) = self.columns.get_mut(column)
@@ -169,10 +187,12 @@ impl Rows {
                 b.append_nulls(row - b.len());
             }
             b.append_value(value);
+            self.touched = true;
         }
     }
 
     /// Fills a boolean column of the current row.
+    #[inline]
     pub fn bool(&mut self, column: usize, value: bool) {
         let row = self.ids.len();
         if let Some(Builder::Bool(b)) = self.columns.get_mut(column)
@@ -182,10 +202,12 @@ impl Rows {
                 b.append_nulls(row - b.len());
             }
             b.append_value(value);
+            self.touched = true;
         }
     }
 
     /// Fills a timestamp column of the current row: microseconds since 1970, UTC.
+    #[inline]
     pub fn time(&mut self, column: usize, micros: i64) {
         let row = self.ids.len();
         if let Some(Builder::Time(b)) = self.columns.get_mut(column)
@@ -195,6 +217,7 @@ impl Rows {
                 b.append_nulls(row - b.len());
             }
             b.append_value(micros);
+            self.touched = true;
         }
     }
 
@@ -204,7 +227,8 @@ impl Rows {
         let row = self.ids.len();
         if let Some(Builder::List(list)) = self.columns.get_mut(column) {
             list.reach(row);
-            list.push(cells);
+            self.bytes += list.push(cells);
+            self.touched = true;
         }
     }
 
@@ -214,6 +238,7 @@ impl Rows {
         if let Some(Builder::List(list)) = self.columns.get_mut(column) {
             list.reach(row);
             list.open = true;
+            self.touched = true;
         }
     }
 
@@ -222,27 +247,35 @@ impl Rows {
         self.time.append_value(time);
         self.record.append_value(record as i64);
         self.ids.push(id);
-        if self.ids.len() == BATCH_ROWS {
+        self.touched = false;
+        if self.ids.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
             self.close();
+        }
+    }
+
+    /// Forgets what the current row was filled with: its record turned out to be unreadable half-way.
+    pub fn discard(&mut self) {
+        if self.touched {
+            self.discarded.push(self.ids.len());
+            self.finish(0, 0, 0);
         }
     }
 
     /// The next batch of finished rows, read from `object`: call until `None`, which also makes the rows empty.
     pub fn take(&mut self, object: &str) -> Option<Batch> {
+        self.discard();
         self.close();
         let Some(full) = self.full.pop_front() else {
             self.seen.clear();
             return None;
         };
         let count = full.ids.len();
-        let mut objects = StringBuilder::with_capacity(count, count * object.len());
-        for _ in 0..count {
-            objects.append_value(object);
-        }
+        let mut objects = StringBuilder::with_capacity(0, 0);
+        objects.append_value_n(object, count);
         let mut arrays = full.arrays;
         arrays.push(Arc::new(objects.finish()));
         arrays.push(full.record);
-        match RecordBatch::try_new(self.table.schema(), arrays) {
+        match RecordBatch::try_new(schema(self.table), arrays) {
             Ok(rows) => Some(Batch { table: self.table, rows, ids: full.ids }),
             Err(error) => unreachable!("columns are built from the schema: {error}"),
         }
@@ -266,8 +299,43 @@ impl Rows {
             });
         }
         let record: ArrayRef = Arc::new(self.record.finish());
-        self.full.push_back(Full { arrays, record, ids: std::mem::take(&mut self.ids) });
+        let mut full = Full { arrays, record, ids: std::mem::take(&mut self.ids) };
+        self.bytes = 0;
+        if !self.discarded.is_empty() {
+            full.drop_rows(&std::mem::take(&mut self.discarded));
+        }
+        if !full.ids.is_empty() {
+            self.full.push_back(full);
+        }
     }
+}
+
+impl Full {
+    /// Removes the rows at these places, which are in order.
+    fn drop_rows(&mut self, places: &[usize]) {
+        let keep: Vec<bool> = (0..self.ids.len()).map(|row| places.binary_search(&row).is_err()).collect();
+        let mut kept = keep.iter();
+        self.ids.retain(|_| kept.next().copied().unwrap_or(true));
+        let keep = BooleanArray::from(keep);
+        for array in self.arrays.iter_mut().chain([&mut self.record]) {
+            match filter(array, &keep) {
+                Ok(rest) => *array = rest,
+                Err(error) => unreachable!("the filter is as long as the columns: {error}"),
+            }
+        }
+    }
+}
+
+/// Schema of a table, made once: objects are many and often small.
+fn schema(table: &'static Table) -> SchemaRef {
+    static KNOWN: Mutex<Vec<(&'static Table, SchemaRef)>> = Mutex::new(Vec::new());
+    let Ok(mut known) = KNOWN.lock() else { return table.schema() };
+    if let Some((_, schema)) = known.iter().find(|(seen, _)| std::ptr::eq(*seen, table)) {
+        return Arc::clone(schema);
+    }
+    let schema = table.schema();
+    known.push((table, Arc::clone(&schema)));
+    schema
 }
 
 /// An array of nulls, one for all columns of a type: most logs fill few columns of a wide table.
@@ -283,12 +351,12 @@ fn shared_nulls(made: &mut Vec<ArrayRef>, kind: &DataType, count: usize) -> Arra
 impl Builder {
     fn new(kind: Kind) -> Self {
         match kind {
-            Kind::Text | Kind::Json => Builder::Text(StringBuilder::new()),
-            Kind::Int => Builder::Int(Int32Builder::new()),
-            Kind::Long => Builder::Long(Int64Builder::new()),
-            Kind::Double => Builder::Double(Float64Builder::new()),
-            Kind::Bool => Builder::Bool(BooleanBuilder::new()),
-            Kind::Time => Builder::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            Kind::Text | Kind::Json => Builder::Text(StringBuilder::with_capacity(0, 0)),
+            Kind::Int => Builder::Int(Int32Builder::with_capacity(0)),
+            Kind::Long => Builder::Long(Int64Builder::with_capacity(0)),
+            Kind::Double => Builder::Double(Float64Builder::with_capacity(0)),
+            Kind::Bool => Builder::Bool(BooleanBuilder::with_capacity(0)),
+            Kind::Time => Builder::Time(TimestampMicrosecondBuilder::with_capacity(0).with_timezone("UTC")),
             Kind::List(leaves) => Builder::List(ListBuilder::structs(leaves)),
             Kind::Texts => Builder::List(ListBuilder::texts()),
         }
@@ -320,14 +388,19 @@ impl Builder {
         }
     }
 
-    fn push(&mut self, cell: Cell<'_>) {
+    /// Appends a cell of a list item; returns the bytes of its text.
+    fn push(&mut self, cell: Cell<'_>) -> usize {
         match (self, cell) {
-            (Builder::Text(b), Cell::Text(value)) => b.append_value(value),
+            (Builder::Text(b), Cell::Text(value)) => {
+                b.append_value(value);
+                return value.len();
+            }
             (Builder::Text(b), _) => b.append_null(),
             (Builder::Double(b), Cell::Double(value)) => b.append_value(value),
             (Builder::Double(b), _) => b.append_null(),
             _ => {}
         }
+        0
     }
 
     fn finish(&mut self) -> ArrayRef {
@@ -363,12 +436,14 @@ impl ListBuilder {
         ListBuilder { item, leaves, nulls: NullBufferBuilder::new(0), offsets: vec![0], items: 0, open: false }
     }
 
-    fn push(&mut self, cells: &[Cell<'_>]) {
+    fn push(&mut self, cells: &[Cell<'_>]) -> usize {
+        let mut bytes = 0;
         for (index, leaf) in self.leaves.iter_mut().enumerate() {
-            leaf.push(cells.get(index).copied().unwrap_or(Cell::Null));
+            bytes += leaf.push(cells.get(index).copied().unwrap_or(Cell::Null));
         }
         self.items += 1;
         self.open = true;
+        bytes
     }
 
     /// Ends the row that was being filled when it is one of the first `rows`, and appends nulls until there are `rows` rows.
@@ -449,6 +524,22 @@ mod tests {
         assert_eq!(second.ids[0], BATCH_ROWS as u128);
         assert_eq!(second.rows.column(2).as_primitive::<Int64Type>().value(2), BATCH_ROWS as i64 + 2);
         assert!(rows.take("o").is_none());
+    }
+
+    #[test]
+    fn a_discarded_row_leaves_no_trace() {
+        let mut rows = Rows::new(&TABLE);
+        rows.text(0, "half a record");
+        rows.item(2, &[Cell::Text("x")]);
+        rows.discard();
+        rows.discard();
+        rows.long(1, 7);
+        rows.finish(2, 1, 11);
+        rows.text(0, "half a record again");
+        let batch = rows.take("o").expect("one row");
+        assert_eq!((batch.ids.as_slice(), batch.rows.num_rows()), (&[11][..], 1));
+        assert!(batch.rows.column(1).is_null(0) && batch.rows.column(3).is_null(0));
+        assert_eq!(batch.rows.column(2).as_primitive::<Int64Type>().value(0), 7);
     }
 
     #[test]

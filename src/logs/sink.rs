@@ -22,6 +22,9 @@ static QUARANTINE_COLUMNS: [Column; 4] = [
 /// How much of a quarantined record is kept: enough to recognise it, too little to fill the lake with hostile text.
 const KEPT_BYTES: usize = 512;
 
+/// Largest record: CloudTrail ends at 1 MiB, model invocations with inline bodies at a few hundred KiB.
+const LARGEST_RECORD: usize = 64 << 20;
+
 /// How many quarantined records of one object are kept: a small compressed object can hold millions of broken lines.
 /// The counts always hold all of them. Must stay below the rows of one batch.
 const KEPT_RECORDS: usize = 100_000;
@@ -38,8 +41,8 @@ pub struct Counts {
 /// Collects what one object holds.
 #[derive(Debug)]
 pub struct Sink {
-    rows: Vec<Rows>,
-    quarantine: Rows,
+    rows: Vec<Option<Rows>>,
+    quarantine: Option<Rows>,
     counts: Vec<Counts>,
     unrecognised: Counts,
     foreign: u64,
@@ -76,8 +79,8 @@ impl Sink {
     /// An empty sink. `now` (microseconds UTC) is the time that quarantined records carry.
     pub fn new(now: i64) -> Self {
         Sink {
-            rows: LOG_TYPES.iter().map(|log| Rows::new(log.table)).collect(),
-            quarantine: Rows::new(&QUARANTINE),
+            rows: LOG_TYPES.iter().map(|_| None).collect(),
+            quarantine: None,
             counts: vec![Counts::default(); LOG_TYPES.len()],
             unrecognised: Counts::default(),
             foreign: 0,
@@ -86,7 +89,7 @@ impl Sink {
         }
     }
 
-    /// Decodes one record of a log: `decode` fills and finishes exactly one row, or says why it cannot, before filling any column.
+    /// Decodes one record of a log: `decode` fills and finishes exactly one row, or says why it cannot.
     pub fn record(
         &mut self,
         log: &'static LogType,
@@ -95,16 +98,34 @@ impl Sink {
         decode: impl FnOnce(&mut Rows) -> Result<(), String>,
     ) {
         let Some(place) = LOG_TYPES.iter().position(|known| known.name == log.name) else { return };
-        let outcome = decode(&mut self.rows[place]);
+        let rows = self.rows[place].get_or_insert_with(|| Rows::new(log.table));
+        let outcome = if bytes.len() > LARGEST_RECORD {
+            Err(format!("larger than the {} MiB that a record may have", LARGEST_RECORD >> 20))
+        } else {
+            decode(rows)
+        };
         self.counts[place].read += 1;
         if let Err(reason) = outcome {
+            rows.discard();
             self.counts[place].quarantined += 1;
-            self.keep(Some(log), index, bytes, &reason);
+            self.keep(Some(log), index, start_of(bytes), bytes.len(), &reason);
         }
     }
 
     /// Puts a record, or the rest of an object, into quarantine. `log` is given when the type is known.
     pub fn quarantine(&mut self, log: Option<&'static LogType>, index: u64, bytes: &[u8], reason: &str) {
+        self.quarantine_start(log, index, start_of(bytes), bytes.len(), reason);
+    }
+
+    /// The same for a record of `length` bytes of which only the start was kept.
+    pub fn quarantine_start(
+        &mut self,
+        log: Option<&'static LogType>,
+        index: u64,
+        start: &[u8],
+        length: usize,
+        reason: &str,
+    ) {
         let place = log.and_then(|log| LOG_TYPES.iter().position(|known| known.name == log.name));
         let counts = match place {
             Some(place) => &mut self.counts[place],
@@ -112,7 +133,7 @@ impl Sink {
         };
         counts.read += 1;
         counts.quarantined += 1;
-        self.keep(log, index, bytes, reason);
+        self.keep(log, index, start, length, reason);
     }
 
     /// Counts a record that is readable but none of our logs.
@@ -129,8 +150,8 @@ impl Sink {
     /// Ends the object.
     pub fn finish(mut self, object: &str) -> Decoded {
         Decoded {
-            batches: self.rows.iter_mut().flat_map(|rows| std::iter::from_fn(|| rows.take(object))).collect(),
-            quarantine: self.quarantine.take(object),
+            batches: self.rows.iter_mut().flatten().flat_map(|rows| std::iter::from_fn(|| rows.take(object))).collect(),
+            quarantine: self.quarantine.and_then(|mut rows| rows.take(object)),
             counts: self.counts,
             unrecognised: self.unrecognised,
             foreign: self.foreign,
@@ -138,23 +159,27 @@ impl Sink {
         }
     }
 
-    fn keep(&mut self, log: Option<&'static LogType>, index: u64, bytes: &[u8], reason: &str) {
-        if self.quarantine.len() == KEPT_RECORDS {
+    fn keep(&mut self, log: Option<&'static LogType>, index: u64, start: &[u8], length: usize, reason: &str) {
+        let rows = self.quarantine.get_or_insert_with(|| Rows::new(&QUARANTINE));
+        if rows.len() == KEPT_RECORDS {
             return;
         }
-        let last = self.quarantine.len() + 1 == KEPT_RECORDS;
         if let Some(log) = log {
-            self.quarantine.text(0, log.name);
+            rows.text(0, log.name);
         }
-        if last {
-            self.quarantine
-                .text(1, &format!("{reason} (the last one kept: further records of this object are counted only)"));
+        if rows.len() + 1 == KEPT_RECORDS {
+            let last = "the last one kept: further records of this object are counted only";
+            rows.text(1, &format!("{reason} ({last})"));
         } else {
-            self.quarantine.text(1, reason);
+            rows.text(1, reason);
         }
-        self.quarantine.long(2, bytes.len() as i64);
-        let start = bytes.get(..KEPT_BYTES).unwrap_or(bytes);
-        self.quarantine.text(3, &String::from_utf8_lossy(start));
-        self.quarantine.finish(self.now, index, 0);
+        rows.long(2, length as i64);
+        rows.text(3, &String::from_utf8_lossy(start));
+        rows.finish(self.now, index, 0);
     }
+}
+
+/// The part of a record that quarantine keeps.
+pub fn start_of(bytes: &[u8]) -> &[u8] {
+    bytes.get(..KEPT_BYTES).unwrap_or(bytes)
 }

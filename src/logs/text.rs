@@ -1,7 +1,7 @@
 //! What all log types read alike: timestamps and the identity of a record.
 
 use chrono::{DateTime, NaiveDateTime};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// Microseconds since 1970 UTC of a timestamp as AWS and common exports write it, or `None`.
 ///
@@ -43,10 +43,59 @@ fn seconds_z(text: &[u8]) -> Option<i64> {
 /// Identity of a record from the values that identify it: equal parts give equal ids, on every machine and in every version.
 /// Parts are separated, so `("a", "bc")` and `("ab", "c")` differ.
 pub fn identity(parts: &[&str]) -> u128 {
+    let mut short = [0u8; 128];
+    let mut used = 0;
+    for part in parts {
+        let length = (part.len() as u64).to_le_bytes();
+        for piece in [&length[..], part.as_bytes()] {
+            match short.get_mut(used..used + piece.len()) {
+                Some(place) => place.copy_from_slice(piece),
+                None => return long_identity(parts),
+            }
+            used += piece.len();
+        }
+    }
+    xxh3_128(short.get(..used).unwrap_or_default())
+}
+
+/// The same for parts that do not fit a small buffer.
+fn long_identity(parts: &[&str]) -> u128 {
     let mut hash = Xxh3::new();
     for part in parts {
         hash.update(&(part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }
     hash.digest128()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_all_forms() {
+        let expected = Some(1_790_856_000_000_000);
+        for text in [
+            "2026-10-01T12:00:00Z",
+            "2026-10-01T12:00:00.000Z",
+            "2026-10-01T14:00:00+02:00",
+            "20261001T120000Z",
+            "2026-10-01 12:00:00.000000000",
+        ] {
+            assert_eq!(micros(text), expected, "{text}");
+        }
+        for text in ["", "soon", "2026-13-01T12:00:00Z", "2026-10-01T25:00:00Z", "2026-10-0aT12:00:00Z"] {
+            assert_eq!(micros(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn identity_separates_parts_and_does_not_depend_on_length() {
+        assert_ne!(identity(&["a", "bc"]), identity(&["ab", "c"]));
+        assert_ne!(identity(&["a"]), identity(&["a", ""]));
+        for length in [0, 60, 111, 112, 113, 500] {
+            let part = "x".repeat(length);
+            assert_eq!(identity(&["log", &part]), long_identity(&["log", &part]), "{length}");
+        }
+    }
 }
