@@ -1,6 +1,7 @@
 //! Bytes of one object to records: finds the envelope by content and hands each record to its log type.
 
 mod document;
+mod flow;
 mod foreign;
 mod lines;
 mod recovery;
@@ -39,7 +40,7 @@ pub fn decode(object: &str, bytes: &[u8], bodies: &dyn Bodies, now: i64) -> Deco
         return sink.finish(object);
     }
     let document = Document::new(bytes);
-    if lines::is_flow_log(document.view().text) {
+    if flow::is_flow_log(document.view().text) {
         vpcflow::text(document.original(), &mut sink);
         return sink.finish(object);
     }

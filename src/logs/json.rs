@@ -17,13 +17,15 @@ pub const CUT_OFF: &str = "the text ends in the middle";
 /// A control character, or a byte that is not UTF-8 and was replaced by one.
 pub const CONTROL: &str = "control character in a string";
 
-/// A checked value, still as text.
+/// A checked value, still as text. All payloads are alike, so that values move through registers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
     /// `null`.
     Null,
-    /// `true` or `false`.
-    Bool(bool),
+    /// `true`.
+    True,
+    /// `false`.
+    False,
     /// A number as written.
     Number(&'a str),
     /// What stands between the quotes of a string without escapes.
@@ -52,7 +54,8 @@ pub struct Scanner<'a> {
     at: usize,
 }
 
-type Scan<T> = std::result::Result<T, Fault>;
+/// A result whose rare error is a pointer: the frequent values fit registers.
+type Scan<T> = std::result::Result<T, Box<Fault>>;
 
 impl<'a> Scanner<'a> {
     /// A scanner that stands at byte `at` of `text`, which must be a character's first byte.
@@ -78,7 +81,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes white space and shows the byte after it; `None` at the end of the text.
-    #[inline]
+    #[inline(always)]
     pub fn peek(&mut self) -> Option<u8> {
         let byte = *self.text.as_bytes().get(self.at)?;
         if byte > b' ' { Some(byte) } else { self.space() }
@@ -95,7 +98,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The key of the next member and its colon, or `None` after the closing brace; `first` after the opening brace.
-    #[inline]
+    #[inline(always)]
     pub fn member(&mut self, first: bool) -> Scan<Option<Key<'a>>> {
         let mut byte = self.need()?;
         if byte == b'}' {
@@ -116,7 +119,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Checks the next value and returns it.
-    #[inline]
+    #[inline(always)]
     pub fn value(&mut self) -> Scan<Value<'a>> {
         let byte = self.need()?;
         let start = self.at;
@@ -128,8 +131,8 @@ impl<'a> Scanner<'a> {
             }
             b'{' => self.skip().map(|()| Value::Object(self.slice(start, self.at))),
             b'[' => self.skip().map(|()| Value::Array(self.slice(start, self.at))),
-            b't' => self.literal("true").map(|()| Value::Bool(true)),
-            b'f' => self.literal("false").map(|()| Value::Bool(false)),
+            b't' => self.literal("true").map(|()| Value::True),
+            b'f' => self.literal("false").map(|()| Value::False),
             b'n' => self.literal("null").map(|()| Value::Null),
             b'-' | b'0'..=b'9' => self.number().map(|()| Value::Number(self.slice(start, self.at))),
             _ => Err(self.fault("expected a value")),
@@ -137,6 +140,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Checks and passes the next value. Depth is a stack of bits under a sentinel: 1 for objects, 0 for arrays.
+    #[inline(never)]
     fn skip(&mut self) -> Scan<()> {
         let mut open: u128 = 1;
         loop {
@@ -208,7 +212,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string and the colon after it; the scanner stands at the opening quote.
-    #[inline]
+    #[inline(always)]
     fn key(&mut self) -> Scan<Key<'a>> {
         let start = self.at + 1;
         let escaped = self.string()?;
@@ -221,7 +225,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes a string whose opening quote is next; true when it holds escapes.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Scan<bool> {
         self.at += 1;
         let mut escaped = false;
@@ -299,7 +303,7 @@ impl<'a> Scanner<'a> {
         count
     }
 
-    #[inline]
+    #[inline(always)]
     fn need(&mut self) -> Scan<u8> {
         match self.peek() {
             Some(byte) => Ok(byte),
@@ -313,8 +317,8 @@ impl<'a> Scanner<'a> {
     }
 
     #[cold]
-    fn fault(&self, why: &'static str) -> Fault {
-        Fault { at: self.at, why }
+    fn fault(&self, why: &'static str) -> Box<Fault> {
+        Box::new(Fault { at: self.at, why })
     }
 }
 
@@ -412,8 +416,8 @@ impl<'a> Value<'a> {
     pub fn write(&self, out: &mut String) {
         match self {
             Value::Null => out.push_str("null"),
-            Value::Bool(true) => out.push_str("true"),
-            Value::Bool(false) => out.push_str("false"),
+            Value::True => out.push_str("true"),
+            Value::False => out.push_str("false"),
             Value::Number(raw) | Value::Object(raw) | Value::Array(raw) => out.push_str(raw),
             Value::Text(raw) | Value::Escaped(raw) => {
                 out.push('"');
@@ -429,7 +433,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn scan(text: &str) -> Result<Value<'_>, Fault> {
+    fn scan(text: &str) -> Scan<Value<'_>> {
         let mut scanner = Scanner::new(text, 0);
         let value = scanner.value()?;
         match scanner.peek() {

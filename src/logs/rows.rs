@@ -45,6 +45,8 @@ impl<'a> From<Option<&'a str>> for Cell<'a> {
 pub struct Rows {
     table: &'static Table,
     columns: Vec<Builder>,
+    /// Rows that each builder knows of.
+    lengths: Vec<usize>,
     time: TimestampMicrosecondBuilder,
     record: Int64Builder,
     ids: Vec<u128>,
@@ -101,6 +103,7 @@ impl Rows {
         Rows {
             table,
             columns: table.columns.iter().map(|c| Builder::new(c.kind)).collect(),
+            lengths: vec![0; table.columns.len()],
             time: TimestampMicrosecondBuilder::with_capacity(0).with_timezone("UTC"),
             record: Int64Builder::with_capacity(0),
             ids: Vec::new(),
@@ -134,12 +137,13 @@ impl Rows {
     #[inline]
     pub fn text(&mut self, column: usize, value: &str) {
         let row = self.ids.len();
-        if let Some(Builder::Text(b)) = self.columns.get_mut(column)
-            && b.len() <= row
+        if let (Some(Builder::Text(b)), Some(length)) = (self.columns.get_mut(column), self.lengths.get_mut(column))
+            && *length <= row
         {
-            if b.len() < row {
-                b.append_nulls(row - b.len());
+            if *length < row {
+                b.append_nulls(row - *length);
             }
+            *length = row + 1;
             b.append_value(value);
             self.bytes += value.len();
             self.touched = true;
@@ -301,6 +305,7 @@ impl Rows {
         let record: ArrayRef = Arc::new(self.record.finish());
         let mut full = Full { arrays, record, ids: std::mem::take(&mut self.ids) };
         self.bytes = 0;
+        self.lengths.fill(0);
         if !self.discarded.is_empty() {
             full.drop_rows(&std::mem::take(&mut self.discarded));
         }

@@ -20,13 +20,21 @@ pub(super) enum Target {
 pub(super) struct Level {
     /// Path of the object with a dot at the end; empty for the record.
     pub path: String,
-    keys: Vec<(&'static str, Target)>,
+    keys: Vec<Known>,
     /// Open addressing: index into `keys` plus one, 0 for free.
     places: [u8; PLACES],
 }
 
+/// A key and what it leads to.
+#[derive(Debug)]
+struct Known {
+    print: Print,
+    name: String,
+    target: Target,
+}
+
 /// Three times the keys of the largest level, and a power of two.
-const PLACES: usize = 256;
+const PLACES: usize = 512;
 
 static LEVELS: LazyLock<Vec<Level>> = LazyLock::new(build);
 
@@ -39,12 +47,13 @@ impl Level {
     /// Looks a key up.
     #[inline]
     pub fn find(&self, key: &str) -> Option<Target> {
-        let mut place = start(key);
+        let print = Print::of(key);
+        let mut place = print.place();
         loop {
             let index = *self.places.get(place)?;
-            let (name, target) = self.keys.get(usize::from(index).checked_sub(1)?)?;
-            if *name == key {
-                return Some(*target);
+            let known = self.keys.get(usize::from(index).checked_sub(1)?)?;
+            if known.print == print && (key.len() <= 16 || known.name == key) {
+                return Some(known.target);
             }
             place = (place + 1) % PLACES;
         }
@@ -54,9 +63,19 @@ impl Level {
         Level { path, keys: Vec::new(), places: [0; PLACES] }
     }
 
-    fn add(&mut self, key: &'static str, target: Target) {
-        self.keys.push((key, target));
-        let mut place = start(key);
+    /// Adds a key as AWS spells it and in lower case, as query engines export it.
+    fn add(&mut self, key: &str, target: Target) {
+        self.insert(key.to_owned(), target);
+        let lower = key.to_ascii_lowercase();
+        if lower != key {
+            self.insert(lower, target);
+        }
+    }
+
+    fn insert(&mut self, name: String, target: Target) {
+        let print = Print::of(&name);
+        self.keys.push(Known { print, name, target });
+        let mut place = print.place();
         while self.places.get(place).is_some_and(|&taken| taken != 0) {
             place = (place + 1) % PLACES;
         }
@@ -66,13 +85,31 @@ impl Level {
     }
 }
 
-/// Where the search for a key begins.
-#[inline]
-fn start(key: &str) -> usize {
-    let bytes = key.as_bytes();
-    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return 0 };
-    let middle = bytes.get(bytes.len() / 2).unwrap_or(last);
-    (bytes.len() * 5 + usize::from(*first) * 3 + usize::from(*last) * 11 + usize::from(*middle) * 7) % PLACES
+/// First and last eight bytes and the length of a key: the whole of it when it has no more than 16 bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Print {
+    first: u64,
+    last: u64,
+    length: usize,
+}
+
+impl Print {
+    #[inline]
+    fn of(key: &str) -> Self {
+        let bytes = key.as_bytes();
+        let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => (bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
+        };
+        Print { first, last, length: bytes.len() }
+    }
+
+    /// Where the search begins.
+    #[inline]
+    fn place(&self) -> usize {
+        let mixed = (self.first ^ self.last.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 48) as usize % PLACES
+    }
 }
 
 fn build() -> Vec<Level> {
@@ -108,6 +145,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn keys_are_found_at_once() {
+        for level in levels() {
+            let steps: usize = level.keys.iter().map(|key| level.steps(key)).sum();
+            assert!(steps < level.keys.len() * 2, "{}: {steps} steps for {} keys", level.path, level.keys.len());
+        }
+    }
+
+    impl Level {
+        fn steps(&self, key: &Known) -> usize {
+            let home = key.print.place();
+            (1..=PLACES).find(|step| {
+                let index = usize::from(self.places[(home + step - 1) % PLACES]);
+                index > 0 && self.keys[index - 1].name == key.name
+            }).unwrap_or(PLACES)
+        }
+    }
+
+    #[test]
     fn every_column_is_found_by_its_path() {
         for (index, column) in COLUMNS.iter().enumerate().filter(|(_, c)| c.name != "extra") {
             let mut level = &levels()[0];
@@ -118,9 +173,10 @@ mod tests {
                     found => assert_eq!((found, parts.peek()), (Some(Target::Column(index)), None), "{}", column.name),
                 }
             }
-            assert_eq!(levels()[0].find(column.name).is_some(), true, "{}", column.name);
+            assert!(levels()[0].find(column.name).is_some(), "{}", column.name);
+            assert!(levels()[0].find(&column.name.to_ascii_lowercase()).is_some(), "{}", column.name);
         }
         assert_eq!(levels()[0].find("eventTime"), Some(Target::Time));
-        assert!(["", "extra", "eventname", "Records"].iter().all(|key| levels()[0].find(key).is_none()));
+        assert!(["", "extra", "EventName", "Records"].iter().all(|key| levels()[0].find(key).is_none()));
     }
 }

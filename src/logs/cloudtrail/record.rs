@@ -33,6 +33,9 @@ pub struct Record<'a> {
     pub others: Vec<Other<'a>>,
     time: Option<Value<'a>>,
     columns: [Option<Value<'a>>; COLUMNS.len()],
+    /// Indexes of the columns that have a value, in the order of the JSON.
+    filled: [u8; COLUMNS.len()],
+    filled_count: usize,
 }
 
 /// A member without a column.
@@ -59,15 +62,22 @@ pub enum Recognised {
 
 impl<'a> Record<'a> {
     /// Passes over the object that comes next in `scanner`.
-    pub fn scan(scanner: &mut Scanner<'a>) -> Result<Self, Fault> {
-        let mut record = Record { raw: "", others: Vec::new(), time: None, columns: [None; COLUMNS.len()] };
+    pub fn scan(scanner: &mut Scanner<'a>) -> Result<Self, Box<Fault>> {
+        let mut record = Record {
+            raw: "",
+            others: Vec::new(),
+            time: None,
+            columns: [None; COLUMNS.len()],
+            filled: [0; COLUMNS.len()],
+            filled_count: 0,
+        };
         let start = scanner.clone();
         record.object(scanner, 0)?;
         record.raw = start.text_to(scanner.position());
         Ok(record)
     }
 
-    fn object(&mut self, scanner: &mut Scanner<'a>, level: usize) -> Result<(), Fault> {
+    fn object(&mut self, scanner: &mut Scanner<'a>, level: usize) -> Result<(), Box<Fault>> {
         let Some(keys) = levels().get(level) else { return Ok(()) };
         scanner.eat();
         let mut first = true;
@@ -102,13 +112,15 @@ impl<'a> Record<'a> {
     /// False when the column has a value already.
     #[inline]
     fn fill(&mut self, column: usize, value: Value<'a>) -> bool {
-        match self.columns.get_mut(column) {
-            Some(place) if place.is_none() => {
-                *place = Some(value);
-                true
-            }
-            _ => false,
+        if let Some(place @ None) = self.columns.get_mut(column)
+            && let Some(next) = self.filled.get_mut(self.filled_count)
+        {
+            *place = Some(value);
+            *next = column as u8;
+            self.filled_count += 1;
+            return true;
         }
+        false
     }
 
     fn text(&self, column: usize) -> Option<&'a str> {
@@ -157,8 +169,8 @@ impl<'a> Record<'a> {
             return Err("neither eventName nor eventSource".to_owned());
         }
         let mut extra = Extra::default();
-        for (column, value) in self.columns.iter().enumerate() {
-            if let Some(value) = value
+        for column in self.filled.iter().take(self.filled_count).map(|&column| usize::from(column)) {
+            if let Some(Some(value)) = self.columns.get(column)
                 && let Some(definition) = COLUMNS.get(column)
                 && !put(rows, column, definition.kind, value, &mut buffer, &mut extra)
             {
@@ -196,7 +208,8 @@ fn put(rows: &mut Rows, column: usize, kind: Kind, value: &Value<'_>, buffer: &m
             rows.text(column, buffer);
         }
         (Kind::Text, Value::Number(raw)) => rows.text(column, raw),
-        (Kind::Text, Value::Bool(value)) => rows.text(column, if *value { "true" } else { "false" }),
+        (Kind::Text, Value::True) => rows.text(column, "true"),
+        (Kind::Text, Value::False) => rows.text(column, "false"),
         (Kind::Json, Value::Object(raw) | Value::Array(raw) | Value::Number(raw)) => rows.text(column, raw),
         (Kind::Json, _) => {
             let Some(text) = value.as_text(buffer).and_then(json_object) else {
@@ -207,7 +220,8 @@ fn put(rows: &mut Rows, column: usize, kind: Kind, value: &Value<'_>, buffer: &m
             };
             rows.text(column, text);
         }
-        (Kind::Bool, Value::Bool(value)) => rows.bool(column, *value),
+        (Kind::Bool, Value::True) => rows.bool(column, true),
+        (Kind::Bool, Value::False) => rows.bool(column, false),
         (Kind::Bool, Value::Text(text)) => match text.to_ascii_lowercase().as_str() {
             "true" => rows.bool(column, true),
             "false" => rows.bool(column, false),
@@ -304,15 +318,11 @@ impl Extra {
     }
 }
 
-/// True for 8-4-4-4-12 letters and digits that are not all alike: samples carry `EXAMPLE` in them, made-up ids do not fit.
+/// True for the shape 8-4-4-4-12 with more than one character: samples carry `EXAMPLE` in it, made-up ids rarely fit.
 fn is_guid(id: &str) -> bool {
     let bytes = id.as_bytes();
-    let shape = bytes.len() == 36
-        && bytes.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_alphanumeric(),
-        });
-    shape && bytes.iter().any(|byte| *byte != b'-' && Some(byte) != bytes.first())
+    let dashes = [8, 13, 18, 23].iter().all(|&place| bytes.get(place) == Some(&b'-'));
+    bytes.len() == 36 && dashes && bytes.iter().any(|byte| *byte != b'-' && Some(byte) != bytes.first())
 }
 
 /// The start of a hostile text, for a reason.

@@ -22,7 +22,7 @@ const fn wrapper(keys: &'static [&'static str], name: &'static str) -> Kind {
     Kind { keys, name, wraps: true }
 }
 
-static KINDS: [Kind; 22] = [
+static KINDS: [Kind; 23] = [
     other(&["digestS3Object", "logFiles"], "CloudTrail digest"),
     other(&["digestStartTime", "digestEndTime"], "CloudTrail digest"),
     other(&["insightDetails"], "CloudTrail Insights event"),
@@ -44,7 +44,8 @@ static KINDS: [Kind; 22] = [
     wrapper(&["detail-type"], "EventBridge event of another kind"),
     wrapper(&["receiptHandle"], "SQS message"),
     wrapper(&["Sns"], "SNS message"),
-    wrapper(&["logEvents"], "CloudWatch data without our logs"),
+    wrapper(&["logEvents"], "CloudWatch messages of another kind"),
+    wrapper(&["timestamp", "message"], "CloudWatch messages of another kind"),
 ];
 
 static CONTROL_MESSAGE: Kind = other(&["messageType"], "CloudWatch control message");

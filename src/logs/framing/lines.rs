@@ -3,18 +3,6 @@
 use super::document::View;
 use super::walk::Walk;
 use crate::logs::json::{Scanner, Value};
-use crate::logs::vpcflow::{self, Format, VPCFLOW};
-
-/// True when the first line that says anything is a flow log's header or one of its records.
-pub(super) fn is_flow_log(text: &str) -> bool {
-    let Some(line) = text.lines().map(str::trim).find(|line| !line.is_empty()) else { return false };
-    !line.starts_with(['{', '[']) && (Format::from_header(line).is_some() || Format::guess(line).is_some())
-}
-
-/// True when a line may be one of a flow log: cheap, for lines of any origin.
-pub(super) fn looks_like_flow(line: &str) -> bool {
-    line.len() < 4096 && !line.contains('"') && line.split_ascii_whitespace().nth(5).is_some()
-}
 
 impl Walk<'_> {
     /// Reads a line that does not begin with an object or a list. Returns where it ends.
@@ -30,7 +18,7 @@ impl Walk<'_> {
                     end
                 });
             }
-            if self.flow_line(message) {
+            if self.flow_line(message, None) {
                 return end;
             }
         }
@@ -39,7 +27,7 @@ impl Walk<'_> {
         {
             return end;
         }
-        if self.flow_line(line) {
+        if self.flow_line(line, None) {
             return end;
         }
         let damaged = line.bytes().any(|byte| matches!(byte, b'{' | b'}' | b'"' | 0..=8 | 14..=31));
@@ -60,18 +48,6 @@ impl Walk<'_> {
             return None;
         }
         Some(scanner.position())
-    }
-
-    fn flow_line(&mut self, line: &str) -> bool {
-        let line = line.trim();
-        looks_like_flow(line) && Format::guess(line).is_some_and(|format| self.flow(&format, line))
-    }
-
-    /// Stores a line of a flow log.
-    pub(super) fn flow(&mut self, format: &Format, line: &str) -> bool {
-        let index = self.next(&VPCFLOW);
-        self.sink.record(&VPCFLOW, index, line.as_bytes(), |rows| vpcflow::decode(rows, format, index, line));
-        true
     }
 }
 

@@ -1,13 +1,12 @@
 //! Records inside envelopes: objects in objects, and JSON or flow log lines in the strings of transports.
 
 use super::document::View;
+use super::flow::told_format;
 use super::foreign;
-use super::lines::looks_like_flow;
 use super::recovery::resembles;
 use super::walk::{DEEPEST, Walk};
 use crate::logs::cloudtrail::Record;
 use crate::logs::json::{Scanner, Value};
-use crate::logs::vpcflow;
 
 /// Keys under which transports put a record as a string. Other strings are never looked into: whoever writes them could
 /// make up records.
@@ -94,11 +93,7 @@ impl Walk<'_> {
         if text.starts_with(['{', '[']) {
             return self.inside_json(text, depth);
         }
-        if !looks_like_flow(text) {
-            return false;
-        }
-        let format = vpcflow::Format::guess(text).or_else(|| around.and_then(told_format));
-        format.is_some_and(|format| self.flow(&format, text))
+        self.flow_line(text, around.and_then(told_format))
     }
 
     fn inside_json(&mut self, text: &str, depth: u32) -> bool {
@@ -119,12 +114,4 @@ impl Walk<'_> {
         }
         found
     }
-}
-
-/// The flow log format that a member of the object spells out.
-fn told_format(record: &Record<'_>) -> Option<vpcflow::Format> {
-    record.others.iter().find_map(|other| match other.value {
-        Value::Text(text) if text.contains("srcaddr") => vpcflow::Format::from_header(text),
-        _ => None,
-    })
 }

@@ -6,6 +6,7 @@ use super::recovery::{Recovery, resembles};
 use crate::logs::cloudtrail::{self, Recognised, Record};
 use crate::logs::json::{CONTROL, Fault, Scanner, Value};
 use crate::logs::sink::{Decoded, Sink, start_of};
+use crate::logs::vpcflow::Format;
 use crate::logs::{Bodies, LogType, bedrock};
 
 /// Keys whose value is the list of records of an envelope.
@@ -21,6 +22,8 @@ pub(super) struct Walk<'w> {
     pub index: u64,
     /// What the innermost JSON was that is none of our logs.
     pub kind: Option<&'static str>,
+    /// Format of the flow log lines that follow, when a header told it.
+    pub format: Option<Format>,
     object: &'w str,
     bodies: &'w dyn Bodies,
     last: Option<&'static LogType>,
@@ -38,7 +41,7 @@ struct Unclear {
 
 impl<'w> Walk<'w> {
     pub fn new(sink: Sink, object: &'w str, bodies: &'w dyn Bodies) -> Self {
-        Walk { sink, index: 0, kind: None, object, bodies, last: None, unclear: Vec::new(), notices: 0 }
+        Walk { sink, index: 0, kind: None, format: None, object, bodies, last: None, unclear: Vec::new(), notices: 0 }
     }
 
     /// Walks over values that follow each other, on lines of their own or not, and text between them.
@@ -52,7 +55,7 @@ impl<'w> Walk<'w> {
             at = match byte {
                 None => return,
                 Some(b',') => start + 1,
-                Some(b'[') => self.list(view, start, 0).0,
+                Some(b'[') if opens_list(scanner) => self.list(view, start, 0).0,
                 Some(b'{') => {
                     recovery.learn(start);
                     match self.object(view, start, 0) {
@@ -123,7 +126,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Walks over the object at `at` and returns where it ends.
-    pub fn object(&mut self, view: View<'_>, at: usize, depth: u32) -> Result<usize, Fault> {
+    pub fn object(&mut self, view: View<'_>, at: usize, depth: u32) -> Result<usize, Box<Fault>> {
         let mut scanner = Scanner::new(view.text, at);
         if depth < DEEPEST && begins_with_list(scanner.clone()) {
             return Ok(self.envelope(view, at, depth));
@@ -199,7 +202,7 @@ impl<'w> Walk<'w> {
             Recognised::No => {
                 let likely = record.other("schemaType").is_some() || record.other("modelId").is_some();
                 if !likely || !bedrock::recognise(record.raw) {
-                    return false;
+                    return self.flow_object(record);
                 }
                 let index = self.next(&bedrock::BEDROCK);
                 let (object, bodies) = (self.object, self.bodies);
@@ -231,7 +234,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Keeps a piece that is damaged.
-    pub fn damaged(&mut self, view: View<'_>, from: usize, to: usize, fault: Fault) {
+    pub fn damaged(&mut self, view: View<'_>, from: usize, to: usize, fault: Box<Fault>) {
         let not_utf8 = fault.why == CONTROL && view.original.get(fault.at).is_some_and(|byte| *byte >= 0x80);
         let why = if not_utf8 { "bytes that are not UTF-8" } else { fault.why };
         let why = format!("damaged JSON: {why} (byte {} of the object)", fault.at);
@@ -279,6 +282,12 @@ impl<'w> Walk<'w> {
         }
         self.sink.finish(self.object)
     }
+}
+
+/// True when a bracket opens a list of records rather than a line of text, such as `[2026-10-01 12:00:00] INFO`.
+fn opens_list(mut scanner: Scanner<'_>) -> bool {
+    scanner.eat();
+    matches!(scanner.peek(), Some(b'{' | b'[' | b'"' | b']') | None)
 }
 
 /// True when the first member of the object is a list of records.
