@@ -20,7 +20,7 @@ use walk::Walk;
 /// transports use, VPC flow logs as text and Parquet. Damage costs the damaged record: those before and after it are
 /// read. Every record is counted: stored, quarantined, or foreign.
 pub fn decode(object: &str, bytes: &[u8], bodies: &dyn Bodies, now: i64) -> Decoded {
-    let mut sink = Sink::new(now);
+    let mut sink = Sink::for_object(now, bytes.len());
     if bytes.iter().all(u8::is_ascii_whitespace) {
         sink.foreign("empty");
         return sink.finish(object);

@@ -1,17 +1,20 @@
 //! Rows under construction: one Arrow builder per column of a table, filled in any order, null where nothing was said.
 
+mod builder;
+mod room;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanArray, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, ListArray, NullBufferBuilder,
-    RecordBatch, StringBuilder, StructArray, TimestampMicrosecondBuilder, new_null_array,
+    ArrayBuilder, ArrayRef, BooleanArray, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    new_null_array,
 };
-use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::compute::filter;
-use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 
-use crate::table::{Kind, Leaf, Scalar, Table, leaf_struct};
+use crate::table::Table;
+use builder::Builder;
 
 /// Rows per batch. Larger batches would let an object with millions of rows overflow the 32-bit offsets of a text column
 /// (`_object` repeats the URI in every row); smaller ones cost more copies of the schema.
@@ -55,6 +58,7 @@ pub struct Rows {
     bytes: usize,
     touched: bool,
     discarded: Vec<usize>,
+    object_size: usize,
 }
 
 /// A batch that is complete but for the name of its object.
@@ -76,27 +80,6 @@ pub struct Batch {
     pub ids: Vec<u128>,
 }
 
-#[derive(Debug)]
-enum Builder {
-    Text(StringBuilder),
-    Int(Int32Builder),
-    Long(Int64Builder),
-    Double(Float64Builder),
-    Bool(BooleanBuilder),
-    Time(TimestampMicrosecondBuilder),
-    List(ListBuilder),
-}
-
-#[derive(Debug)]
-struct ListBuilder {
-    item: DataType,
-    leaves: Vec<Builder>,
-    nulls: NullBufferBuilder,
-    offsets: Vec<i32>,
-    items: i32,
-    open: bool,
-}
-
 impl Rows {
     /// No rows yet.
     pub fn new(table: &'static Table) -> Self {
@@ -112,7 +95,16 @@ impl Rows {
             bytes: 0,
             touched: false,
             discarded: Vec::new(),
+            object_size: 0,
         }
+    }
+
+    /// The same for an object of `size` bytes, with the room that its rows will probably need.
+    pub fn for_object(table: &'static Table, size: usize) -> Self {
+        let mut rows = Self::new(table);
+        rows.object_size = size;
+        room::make(table, size, &mut rows.columns);
+        rows
     }
 
     /// Number of finished rows that were not taken yet.
@@ -291,6 +283,7 @@ impl Rows {
         if count == 0 {
             return;
         }
+        room::learn(self.table, self.object_size, &self.columns);
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len() + 3);
         arrays.push(Arc::new(self.time.finish()));
         let mut nulls: Vec<ArrayRef> = Vec::new();
@@ -353,133 +346,13 @@ fn shared_nulls(made: &mut Vec<ArrayRef>, kind: &DataType, count: usize) -> Arra
     array
 }
 
-impl Builder {
-    fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Text | Kind::Json => Builder::Text(StringBuilder::with_capacity(0, 0)),
-            Kind::Int => Builder::Int(Int32Builder::with_capacity(0)),
-            Kind::Long => Builder::Long(Int64Builder::with_capacity(0)),
-            Kind::Double => Builder::Double(Float64Builder::with_capacity(0)),
-            Kind::Bool => Builder::Bool(BooleanBuilder::with_capacity(0)),
-            Kind::Time => Builder::Time(TimestampMicrosecondBuilder::with_capacity(0).with_timezone("UTC")),
-            Kind::List(leaves) => Builder::List(ListBuilder::structs(leaves)),
-            Kind::Texts => Builder::List(ListBuilder::texts()),
-        }
-    }
-
-    /// True when no row filled the column.
-    fn is_empty(&self) -> bool {
-        match self {
-            Builder::Text(b) => b.is_empty(),
-            Builder::Int(b) => b.is_empty(),
-            Builder::Long(b) => b.is_empty(),
-            Builder::Double(b) => b.is_empty(),
-            Builder::Bool(b) => b.is_empty(),
-            Builder::Time(b) => b.is_empty(),
-            Builder::List(list) => !list.open && list.nulls.is_empty(),
-        }
-    }
-
-    /// Appends nulls until the column has `rows` rows.
-    fn reach(&mut self, rows: usize) {
-        match self {
-            Builder::Text(b) => b.append_nulls(rows.saturating_sub(b.len())),
-            Builder::Int(b) => b.append_nulls(rows.saturating_sub(b.len())),
-            Builder::Long(b) => b.append_nulls(rows.saturating_sub(b.len())),
-            Builder::Double(b) => b.append_nulls(rows.saturating_sub(b.len())),
-            Builder::Bool(b) => b.append_nulls(rows.saturating_sub(b.len())),
-            Builder::Time(b) => b.append_nulls(rows.saturating_sub(b.len())),
-            Builder::List(list) => list.reach(rows),
-        }
-    }
-
-    /// Appends a cell of a list item; returns the bytes of its text.
-    fn push(&mut self, cell: Cell<'_>) -> usize {
-        match (self, cell) {
-            (Builder::Text(b), Cell::Text(value)) => {
-                b.append_value(value);
-                return value.len();
-            }
-            (Builder::Text(b), _) => b.append_null(),
-            (Builder::Double(b), Cell::Double(value)) => b.append_value(value),
-            (Builder::Double(b), _) => b.append_null(),
-            _ => {}
-        }
-        0
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Builder::Text(b) => Arc::new(b.finish()),
-            Builder::Int(b) => Arc::new(b.finish()),
-            Builder::Long(b) => Arc::new(b.finish()),
-            Builder::Double(b) => Arc::new(b.finish()),
-            Builder::Bool(b) => Arc::new(b.finish()),
-            Builder::Time(b) => Arc::new(b.finish()),
-            Builder::List(list) => Arc::new(list.finish()),
-        }
-    }
-}
-
-impl ListBuilder {
-    fn structs(leaves: &[Leaf]) -> Self {
-        let builders = leaves
-            .iter()
-            .map(|leaf| match leaf.kind {
-                Scalar::Text => Builder::new(Kind::Text),
-                Scalar::Double => Builder::new(Kind::Double),
-            })
-            .collect();
-        Self::with(leaf_struct(leaves), builders)
-    }
-
-    fn texts() -> Self {
-        Self::with(DataType::Utf8, vec![Builder::new(Kind::Text)])
-    }
-
-    fn with(item: DataType, leaves: Vec<Builder>) -> Self {
-        ListBuilder { item, leaves, nulls: NullBufferBuilder::new(0), offsets: vec![0], items: 0, open: false }
-    }
-
-    fn push(&mut self, cells: &[Cell<'_>]) -> usize {
-        let mut bytes = 0;
-        for (index, leaf) in self.leaves.iter_mut().enumerate() {
-            bytes += leaf.push(cells.get(index).copied().unwrap_or(Cell::Null));
-        }
-        self.items += 1;
-        self.open = true;
-        bytes
-    }
-
-    /// Ends the row that was being filled when it is one of the first `rows`, and appends nulls until there are `rows` rows.
-    fn reach(&mut self, rows: usize) {
-        while self.nulls.len() < rows {
-            self.nulls.append(self.open);
-            self.offsets.push(self.items);
-            self.open = false;
-        }
-    }
-
-    fn finish(&mut self) -> ListArray {
-        let mut leaves: Vec<ArrayRef> = self.leaves.iter_mut().map(Builder::finish).collect();
-        let values: ArrayRef = match &self.item {
-            DataType::Struct(fields) => Arc::new(StructArray::new(fields.clone(), leaves, None)),
-            _ => leaves.remove(0),
-        };
-        let offsets = OffsetBuffer::new(std::mem::replace(&mut self.offsets, vec![0]).into());
-        let nulls = self.nulls.finish();
-        self.items = 0;
-        ListArray::new(Arc::new(Field::new("element", self.item.clone(), true)), offsets, values, nulls)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{Array, AsArray};
     use datafusion::arrow::datatypes::Int64Type;
 
     use super::*;
-    use crate::table::{Column, column};
+    use crate::table::{Column, Kind, column};
 
     static TABLE: Table = Table { name: "t", about: "a test", time_name: None, columns: &COLUMNS };
     static COLUMNS: [Column; 4] = [

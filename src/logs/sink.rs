@@ -48,6 +48,7 @@ pub struct Sink {
     foreign: u64,
     foreign_kind: Option<&'static str>,
     now: i64,
+    object_size: usize,
 }
 
 /// Everything that one object held.
@@ -86,7 +87,13 @@ impl Sink {
             foreign: 0,
             foreign_kind: None,
             now,
+            object_size: 0,
         }
+    }
+
+    /// The same for an object of `size` bytes: rows get the room that they will probably need.
+    pub fn for_object(now: i64, size: usize) -> Self {
+        Sink { object_size: size, ..Self::new(now) }
     }
 
     /// Decodes one record of a log: `decode` fills and finishes exactly one row, or says why it cannot.
@@ -98,7 +105,8 @@ impl Sink {
         decode: impl FnOnce(&mut Rows) -> Result<(), String>,
     ) {
         let Some(place) = LOG_TYPES.iter().position(|known| known.name == log.name) else { return };
-        let rows = self.rows[place].get_or_insert_with(|| Rows::new(log.table));
+        let size = self.object_size;
+        let rows = self.rows[place].get_or_insert_with(|| Rows::for_object(log.table, size));
         let outcome = if bytes.len() > LARGEST_RECORD {
             Err(format!("larger than the {} MiB that a record may have", LARGEST_RECORD >> 20))
         } else {
