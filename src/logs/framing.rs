@@ -8,6 +8,8 @@ mod recovery;
 mod unwrap;
 mod walk;
 
+use bytes::Bytes;
+
 use super::sink::{Decoded, Sink};
 use super::{Bodies, vpcflow};
 use document::Document;
@@ -30,7 +32,7 @@ pub fn decode(object: &str, bytes: &[u8], bodies: &dyn Bodies, now: i64) -> Deco
         return sink.finish(object);
     }
     if bytes.starts_with(b"PAR1") {
-        if !vpcflow::parquet(bytes, &mut sink) {
+        if !vpcflow::parquet(&Bytes::copy_from_slice(bytes), &mut sink) {
             sink.foreign("Parquet of another kind");
         }
         return sink.finish(object);

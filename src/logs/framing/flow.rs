@@ -3,7 +3,7 @@
 use super::walk::Walk;
 use crate::logs::cloudtrail::Record;
 use crate::logs::json::Value;
-use crate::logs::vpcflow::{self, Format, VPCFLOW};
+use crate::logs::vpcflow::{self, Format, VPCFLOW, looks_like_line};
 
 /// Longer lines are not looked at.
 const LONGEST_LINE: usize = 8192;
@@ -15,7 +15,7 @@ pub(super) fn is_flow_log(text: &str) -> bool {
         return false;
     }
     let line = text.lines().next().unwrap_or_default().trim_end();
-    line.len() <= LONGEST_LINE && (Format::from_header(line).is_some() || Format::guess(line).is_some())
+    line.len() <= LONGEST_LINE && (Format::from_header(line).is_some() || looks_like_line(line))
 }
 
 /// True when a line may be one of a flow log: cheap, for lines of any origin.
@@ -34,9 +34,15 @@ impl Walk<'_> {
             self.format = Some(format);
             return true;
         }
-        let Some(format) = told.or_else(|| Format::guess(line)).or_else(|| self.format.clone()) else { return false };
+        let format = told.or_else(|| Format::guess(line)).or_else(|| self.format.clone());
+        if format.is_none() && !looks_like_line(line) {
+            return false;
+        }
         let index = self.next(&VPCFLOW);
-        self.sink.record(&VPCFLOW, index, line.as_bytes(), |rows| vpcflow::decode(rows, &format, index, line));
+        self.sink.record(&VPCFLOW, index, line.as_bytes(), |rows| match format {
+            Some(format) => vpcflow::decode(rows, &format, index, line),
+            None => Err("a flow log line of a format that cannot be told without its header".to_owned()),
+        });
         true
     }
 

@@ -200,7 +200,10 @@ impl<'w> Walk<'w> {
                 false
             }
             Recognised::No => {
-                let likely = record.other("schemaType").is_some() || record.other("modelId").is_some();
+                let likely = record.others.iter().any(|other| {
+                    let key = other.key.to_ascii_lowercase();
+                    key.starts_with("schema") || key.starts_with("model")
+                });
                 if !likely || !bedrock::recognise(record.raw) {
                     return self.flow_object(record);
                 }
