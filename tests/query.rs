@@ -239,6 +239,16 @@ async fn columns_of_nested_fields_have_names_that_can_be_used() {
     let frame = engine.sql(sql).await.expect("a plan");
     let names: Vec<&str> = frame.schema().fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["useridentity_arn", "requestparameters_modelid", "useridentity_type", "n"]);
+    let calls = "SELECT max(eventTime), count(*), c.eventName FROM cloudtrail c GROUP BY 3 HAVING count(*) > 0 \
+                 ORDER BY count(*) DESC, max(eventTime)";
+    let frame = engine.sql(calls).await.expect("a plan");
+    let names: Vec<&str> = frame.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["max(eventTime)", "count(*)", "eventname"]);
+    assert_eq!(
+        rows(&engine, "SELECT unnest([1, 2]), row_number() OVER (ORDER BY 1) FROM (SELECT count(*))").await.len(),
+        2
+    );
+    assert_eq!(rows(&engine, r#"SELECT "count(*)" + 1 FROM (SELECT count(*) FROM bedrock)"#).await, ["2"]);
     let inner =
         "SELECT useridentity_arn FROM (SELECT userIdentity.arn FROM cloudtrail) WHERE useridentity_arn LIKE '%App%'";
     assert_eq!(rows(&engine, inner).await, [SESSION]);

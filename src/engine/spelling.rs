@@ -76,12 +76,13 @@ impl Level {
 impl VisitorMut for Spelling<'_> {
     type Break = ();
 
-    /// `SELECT userIdentity.arn` gets the column name `useridentity_arn`, the one that the stored table has.
+    /// `SELECT userIdentity.arn` gets the column name `useridentity_arn`, the one that the stored table has; a call gets the
+    /// text of the call, without the table names that the planner would add.
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let mut taken: HashSet<String> = HashSet::new();
         for item in &mut select.projection {
             let SelectItem::UnnamedExpr(expr) = item else { continue };
-            let Some(name) = self.column_name(expr) else { continue };
+            let Some(name) = self.column_name(expr).or_else(|| call_text(expr)) else { continue };
             if taken.insert(name.clone()) {
                 let expr = take(expr);
                 *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) };
@@ -174,6 +175,12 @@ impl Spelling<'_> {
             parts.iter_mut().for_each(|ident| self.fold(ident));
         }
     }
+}
+
+/// The text of a function call. `unnest` makes columns of its own and keeps their names.
+fn call_text(expr: &Expr) -> Option<String> {
+    let Expr::Function(call) = expr else { return None };
+    (!call.name.to_string().eq_ignore_ascii_case("unnest")).then(|| call.to_string())
 }
 
 /// The levels of a path that consists of names and constants only.
