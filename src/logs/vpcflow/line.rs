@@ -127,7 +127,7 @@ pub(super) fn split_commas<'a>(line: &'a str, tokens: &mut [&'a str]) -> usize {
     loop {
         let quoted = rest.strip_prefix('"').and_then(|inner| inner.split_once('"'));
         let (token, after) = match quoted {
-            Some((token, after)) if after.is_empty() => (token, None),
+            Some((token, "")) => (token, None),
             Some((token, after)) if after.starts_with(',') => (token, after.get(1..)),
             _ => match rest.split_once(',') {
                 Some((token, after)) => (token.trim(), Some(after)),
