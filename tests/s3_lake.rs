@@ -55,8 +55,7 @@ fn logs_and_lake_in_buckets() {
 fn two_processes_on_one_lake_in_a_bucket_store_each_event_once() {
     let server = server();
     let ingest = ["ingest", "s3://trail/AWSLogs", "-q", "--lake", "s3://lakes/race"];
-    let mut racing: Vec<_> =
-        (0..2).map(|_| trailhound(&ingest).envs(server.environment()).spawn().unwrap()).collect();
+    let mut racing: Vec<_> = (0..2).map(|_| trailhound(&ingest).envs(server.environment()).spawn().unwrap()).collect();
     for child in &mut racing {
         assert!(child.wait().unwrap().success());
     }

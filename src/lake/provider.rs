@@ -11,7 +11,8 @@ use datafusion::arrow::array::{Array, StringViewArray};
 use datafusion::arrow::compute::kernels::cast_utils::Parser as _;
 use datafusion::arrow::datatypes::{DataType, Date32Type, Field, Fields, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{Result as PlanResult, ScalarValue};
+use datafusion::common::pruning::PrunableStatistics;
+use datafusion::common::{DFSchema, Result as PlanResult, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -19,7 +20,9 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use deltalake_core::DeltaTable;
@@ -37,6 +40,8 @@ pub struct Snapshot {
     schema: SchemaRef,
     files_schema: SchemaRef,
     files: Vec<PartitionedFile>,
+    /// Bounds of the values in each file, of the same order.
+    bounds: Vec<Arc<Statistics>>,
     store: Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)>,
 }
 
@@ -56,13 +61,26 @@ impl Snapshot {
         self.files.is_empty()
     }
 
+    /// Files that may hold rows for these filters, by their day and their statistics. The others are not even opened.
+    fn candidates(&self, state: &dyn Session, filters: &[Expr]) -> PlanResult<Vec<PartitionedFile>> {
+        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(self.files.clone()) };
+        let columns = DFSchema::try_from(self.schema.clone())?;
+        let condition = state.create_physical_expr(filter, &columns)?;
+        let pruning = PruningPredicateBuilder::new().with_file_schema(self.schema.clone()).build(condition);
+        let Some(predicate) = pruning else { return Ok(self.files.clone()) };
+        let may_match = predicate.prune(&PrunableStatistics::new(self.bounds.clone(), self.schema.clone()))?;
+        Ok(self.files.iter().zip(may_match).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
+    }
+
     fn with_columns(table: &'static Table, columns: Schema, delta: Option<&DeltaTable>) -> Result<Snapshot> {
         let files_schema = Arc::new(columns);
         let date: Arc<Field> = Arc::new(Field::new(DATE, DataType::Date32, true));
         let mut fields: Vec<Arc<Field>> = files_schema.fields().iter().cloned().collect();
         fields.push(date);
         let schema = Arc::new(Schema::new(fields));
-        let Some(delta) = delta else { return Ok(Snapshot { schema, files_schema, files: Vec::new(), store: None }) };
+        let Some(delta) = delta else {
+            return Ok(Snapshot { schema, files_schema, files: Vec::new(), bounds: Vec::new(), store: None });
+        };
         let failed = |e: &dyn std::error::Error| {
             Error::Lake(format!("cannot read the log of table {}: {}", table.name, chain(e)))
         };
@@ -83,9 +101,10 @@ impl Snapshot {
                     .with_statistics(known),
             );
         }
-        files.sort_by(|a, b| a.path().cmp(b.path()));
+        files.sort_by(|a: &PartitionedFile, b| a.path().cmp(b.path()));
+        let bounds = files.iter().filter_map(|file| file.statistics.as_deref().map(statistics::bounds)).collect();
         let store = Some((delta.log_store().object_store_url(), delta.log_store().object_store(None)));
-        Ok(Snapshot { schema, files_schema, files, store })
+        Ok(Snapshot { schema, files_schema, files, bounds, store })
     }
 }
 
@@ -107,10 +126,11 @@ impl TableProvider for Snapshot {
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let Some((url, store)) = self.store.as_ref().filter(|_| !self.files.is_empty()) else {
+        let files = self.candidates(state, filters)?;
+        let Some((url, store)) = self.store.as_ref().filter(|_| !files.is_empty()) else {
             let shown = match projection {
                 Some(columns) => Arc::new(self.schema.project(columns)?),
                 None => self.schema.clone(),
@@ -127,7 +147,7 @@ impl TableProvider for Snapshot {
             .with_table_parquet_options(state.table_options().parquet.clone())
             .with_parquet_file_reader_factory(Arc::new(reader));
         let partitions = state.config().target_partitions().max(1);
-        let groups = FileGroup::new(self.files.clone()).split_files(partitions);
+        let groups = FileGroup::new(files).split_files(partitions);
         let config = FileScanConfigBuilder::new(url.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?

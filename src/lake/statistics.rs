@@ -50,7 +50,7 @@ fn column_range(metadata: &ParquetMetaData, index: usize, data_type: &DataType) 
     for group in metadata.row_groups() {
         let statistics = group.columns().get(index)?.statistics()?;
         range.nulls += statistics.null_count_opt().unwrap_or_default();
-        let Some((low, high)) = bounds(statistics, data_type) else { continue };
+        let Some((low, high)) = written_bounds(statistics, data_type) else { continue };
         if range.low.as_ref().is_none_or(|known| less(&low, known)) {
             range.low = Some(low);
         }
@@ -61,7 +61,7 @@ fn column_range(metadata: &ParquetMetaData, index: usize, data_type: &DataType) 
     Some(range)
 }
 
-fn bounds(statistics: &ParquetStatistics, data_type: &DataType) -> Option<(Value, Value)> {
+fn written_bounds(statistics: &ParquetStatistics, data_type: &DataType) -> Option<(Value, Value)> {
     match (statistics, data_type) {
         (ParquetStatistics::Int64(s), DataType::Timestamp(TimeUnit::Microsecond, _)) => {
             Some((timestamp(*s.min_opt()?)?, timestamp(*s.max_opt()?)?))
@@ -108,6 +108,17 @@ pub fn from_delta(text: Option<&str>, schema: &Schema, size: u64) -> Arc<Statist
         *column = column_statistics(&parsed, field.name(), field.data_type());
     }
     Arc::new(statistics)
+}
+
+/// The same with minima and maxima as exact, which is how pruning wants bounds; never give these to the planner.
+pub fn bounds(known: &Statistics) -> Arc<Statistics> {
+    let exact = |bound: &Precision<ScalarValue>| bound.get_value().cloned().map_or(Precision::Absent, Precision::Exact);
+    let mut bounds = known.clone();
+    for column in &mut bounds.column_statistics {
+        column.min_value = exact(&column.min_value);
+        column.max_value = exact(&column.max_value);
+    }
+    Arc::new(bounds)
 }
 
 fn column_statistics(parsed: &HashMap<String, Value>, name: &str, data_type: &DataType) -> ColumnStatistics {

@@ -3,7 +3,7 @@
 mod keys;
 mod record;
 
-pub use record::{Record, Recognised};
+pub use record::{Recognised, Record};
 
 use super::LogType;
 use super::json::Scanner;

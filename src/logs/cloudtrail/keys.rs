@@ -155,10 +155,12 @@ mod tests {
     impl Level {
         fn steps(&self, key: &Known) -> usize {
             let home = key.print.place();
-            (1..=PLACES).find(|step| {
-                let index = usize::from(self.places[(home + step - 1) % PLACES]);
-                index > 0 && self.keys[index - 1].name == key.name
-            }).unwrap_or(PLACES)
+            (1..=PLACES)
+                .find(|step| {
+                    let index = usize::from(self.places[(home + step - 1) % PLACES]);
+                    index > 0 && self.keys[index - 1].name == key.name
+                })
+                .unwrap_or(PLACES)
         }
     }
 

@@ -54,8 +54,7 @@ impl Walk<'_> {
         let Some((header, line)) = as_line(record) else { return false };
         let Some(format) = Format::from_header(&header) else { return false };
         let index = self.next(&VPCFLOW);
-        self.sink
-            .record(&VPCFLOW, index, record.raw.as_bytes(), |rows| vpcflow::decode(rows, &format, index, &line));
+        self.sink.record(&VPCFLOW, index, record.raw.as_bytes(), |rows| vpcflow::decode(rows, &format, index, &line));
         true
     }
 }
