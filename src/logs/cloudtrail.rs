@@ -1,4 +1,4 @@
-//! AWS CloudTrail events: management, data and network activity records, as trails deliver them about five minutes after the call.
+//! AWS CloudTrail events: management, data and network activity records.
 
 mod keys;
 mod record;

@@ -1,4 +1,4 @@
-//! Where decoders put what they find in one object: rows, quarantined records, foreign records, and the counts of all three.
+//! Where decoders put what they find in one object: rows, quarantine, foreign records, and their counts.
 
 use super::rows::{Batch, Rows};
 use super::{LOG_TYPES, LogType};

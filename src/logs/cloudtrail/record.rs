@@ -345,5 +345,5 @@ const fn place(name: &str) -> usize {
         }
         column += 1;
     }
-    panic!("no such column")
+    panic!("no such column") // compile time: the names are constants
 }

@@ -1,4 +1,4 @@
-//! A text object of flow log lines: finds the format, follows it when it changes, and reads every line that can be read.
+//! A text object of flow log lines: finds the format, follows it when it changes, reads what can be read.
 
 use std::io::BufRead;
 

@@ -1,4 +1,4 @@
-//! Looks at a Parquet file's sizes before anything is allocated for them: the file is hostile until it fits its own bytes.
+//! Looks at the sizes in a Parquet file before anything is allocated for them: the file is hostile.
 //!
 //! The Parquet reader trusts the counts and sizes that a file declares: a few bytes can ask it for more memory than there
 //! is, which ends the process instead of failing the file. These checks walk the same structures (Thrift compact protocol,
