@@ -473,6 +473,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn agrees_with_another_parser(text in r#"[\[\]{},:"\\ 0-9a-ftruenlsE.\n+-]{0,40}"#) {
             let theirs = serde_json::from_str::<Box<serde_json::value::RawValue>>(&text);

@@ -24,9 +24,15 @@ fn looks_like_flow(line: &str) -> bool {
 }
 
 impl Walk<'_> {
-    /// Reads a line if it is one of a flow log. A header is no record: it tells the format of the lines after it.
-    pub(super) fn flow_line(&mut self, line: &str, told: Option<Format>) -> bool {
+    /// Reads a line of text if it is one of a flow log.
+    pub(super) fn flow_line(&mut self, line: &str) -> bool {
         let line = line.trim();
+        looks_like_flow(line) && Format::guess(line).is_some_and(|format| self.flow(Some(format), line))
+    }
+
+    /// Reads a message if it is a line of a flow log, whose format the envelope may tell. A header is no record: it tells
+    /// the format of the messages after it.
+    pub(super) fn flow_message(&mut self, line: &str, told: Option<Format>) -> bool {
         if !looks_like_flow(line) {
             return false;
         }
@@ -35,9 +41,10 @@ impl Walk<'_> {
             return true;
         }
         let format = told.or_else(|| Format::guess(line)).or_else(|| self.format.clone());
-        if format.is_none() && !looks_like_line(line) {
-            return false;
-        }
+        (format.is_some() || looks_like_line(line)) && self.flow(format, line)
+    }
+
+    fn flow(&mut self, format: Option<Format>, line: &str) -> bool {
         let index = self.next(&VPCFLOW);
         self.sink.record(&VPCFLOW, index, line.as_bytes(), |rows| match format {
             Some(format) => vpcflow::decode(rows, &format, index, line),

@@ -14,11 +14,11 @@ impl Walk<'_> {
             let start = end - message.len();
             if message.starts_with('{') {
                 return self.object(view, start, 1).unwrap_or_else(|fault| {
-                    self.damaged(view, start, end, fault);
+                    self.damaged(view, start, end, &fault);
                     end
                 });
             }
-            if self.flow_line(message, None) {
+            if self.flow_line(message) {
                 return end;
             }
         }
@@ -27,7 +27,7 @@ impl Walk<'_> {
         {
             return end;
         }
-        if self.flow_line(line, None) {
+        if self.flow_line(line) {
             return end;
         }
         let damaged = line.bytes().any(|byte| matches!(byte, b'{' | b'}' | b'"' | 0..=8 | 14..=31));

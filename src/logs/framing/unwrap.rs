@@ -4,30 +4,26 @@ use super::document::View;
 use super::flow::told_format;
 use super::foreign;
 use super::recovery::resembles;
-use super::walk::{DEEPEST, Walk};
+use super::walk::{DEEPEST, Found, LISTS, Walk};
 use crate::logs::cloudtrail::Record;
 use crate::logs::json::{Scanner, Value};
 
 /// Keys under which transports put a record as a string. Other strings are never looked into: whoever writes them could
 /// make up records.
-const TRANSPORTS: [&str; 14] = [
+const TRANSPORTS: [&str; 12] = [
     "message",
+    "Message",
     "event",
-    "_raw",
-    "body",
-    "line",
     "Event",
     "CloudTrailEvent",
-    "Message",
-    "log",
-    "eventjson",
-    "eventJson",
     "detail",
-    "data",
-    "raw",
+    "body",
+    "line",
+    "log",
+    "_raw",
+    "eventJson",
+    "eventjson",
 ];
-/// Keys whose value is a list of records, each counted even when it is none of ours.
-const COUNTED: [&str; 5] = ["Records", "Events", "logEvents", "records", "events"];
 
 impl Walk<'_> {
     /// Reads the records inside an object that is none itself; true when there were any.
@@ -39,7 +35,7 @@ impl Walk<'_> {
         for other in record.others.iter().filter(|other| other.path.is_empty()) {
             found |= match other.value {
                 Value::Object(raw) => self.inner(raw, depth),
-                Value::Array(raw) if COUNTED.contains(&other.key) => {
+                Value::Array(raw) if LISTS.contains(&other.key) => {
                     let before = self.index;
                     self.list(View::of(raw), 0, depth);
                     self.index > before
@@ -57,8 +53,13 @@ impl Walk<'_> {
     /// An object inside another: true when it is a record of ours or holds some.
     fn inner(&mut self, raw: &str, depth: u32) -> bool {
         let Ok(record) = Record::scan(&mut Scanner::new(raw, 0)) else { return false };
-        if self.store(&record) {
-            return true;
+        match self.store(&record) {
+            Found::Ours => return true,
+            Found::Other(kind) => {
+                self.kind.get_or_insert(kind);
+                return false;
+            }
+            Found::Unknown => {}
         }
         let kind = foreign::kind(&record);
         self.kind = self.kind.or(kind.map(|kind| kind.name));
@@ -93,7 +94,7 @@ impl Walk<'_> {
         if text.starts_with(['{', '[']) {
             return self.inside_json(text, depth);
         }
-        self.flow_line(text, around.and_then(told_format))
+        self.flow_message(text, around.and_then(told_format))
     }
 
     fn inside_json(&mut self, text: &str, depth: u32) -> bool {
@@ -105,7 +106,7 @@ impl Walk<'_> {
                 Ok(Value::Object(raw)) => found |= self.inner(raw, depth),
                 Ok(Value::Array(raw)) => found |= self.inside_list(raw, depth),
                 Err(fault) if resembles(text.as_bytes()).is_some() => {
-                    self.damaged(View::of(text), start, text.len(), fault);
+                    self.damaged(View::of(text), start, text.len(), &fault);
                     return true;
                 }
                 _ if byte == b',' => scanner.eat(),

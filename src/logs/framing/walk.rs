@@ -10,17 +10,31 @@ use crate::logs::vpcflow::Format;
 use crate::logs::{Bodies, LogType, bedrock};
 
 /// Keys whose value is the list of records of an envelope.
-const LISTS: [&str; 5] = ["Records", "Events", "logEvents", "records", "events"];
+pub(super) const LISTS: [&str; 5] = ["Records", "Events", "logEvents", "records", "events"];
 /// How many envelopes may be inside each other.
 pub(super) const DEEPEST: u32 = 8;
 /// How many damaged pieces are remembered while it is not known whether the object is a log of ours.
 const REMEMBERED: usize = 10_000;
+/// After so many damaged pieces, ten times more than whole records, the rest of a text is one damaged piece: an object
+/// made to be damaged everywhere must not take forever.
+const HOPELESS: u64 = 100_000;
+
+/// What became of an object.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Found {
+    /// A record of ours: stored, or quarantined with its reason.
+    Ours,
+    /// A record that is known to be none of ours.
+    Other(&'static str),
+    /// Perhaps an envelope.
+    Unknown,
+}
 
 /// The state of the walk over one object.
 pub(super) struct Walk<'w> {
     pub sink: Sink,
     pub index: u64,
-    /// What the innermost JSON was that is none of our logs.
+    /// What was found inside the envelope at hand that is none of our logs.
     pub kind: Option<&'static str>,
     /// Format of the flow log lines that follow, when a header told it.
     pub format: Option<Format>,
@@ -28,6 +42,7 @@ pub(super) struct Walk<'w> {
     bodies: &'w dyn Bodies,
     last: Option<&'static LogType>,
     unclear: Vec<Unclear>,
+    damaged: u64,
     notices: u64,
 }
 
@@ -41,7 +56,18 @@ struct Unclear {
 
 impl<'w> Walk<'w> {
     pub fn new(sink: Sink, object: &'w str, bodies: &'w dyn Bodies) -> Self {
-        Walk { sink, index: 0, kind: None, format: None, object, bodies, last: None, unclear: Vec::new(), notices: 0 }
+        Walk {
+            sink,
+            index: 0,
+            kind: None,
+            format: None,
+            object,
+            bodies,
+            last: None,
+            unclear: Vec::new(),
+            damaged: 0,
+            notices: 0,
+        }
     }
 
     /// Walks over values that follow each other, on lines of their own or not, and text between them.
@@ -53,22 +79,26 @@ impl<'w> Walk<'w> {
             let byte = scanner.peek();
             let start = scanner.position();
             at = match byte {
-                None => return,
+                None => break,
                 Some(b',') => start + 1,
+                Some(0xef) if view.text.get(start..start + 3) == Some("\u{feff}") => start + 3,
                 Some(b'[') if opens_list(scanner) => self.list(view, start, 0).0,
                 Some(b'{') => {
                     recovery.learn(start);
                     match self.object(view, start, 0) {
                         Ok(end) => end,
                         Err(fault) => {
-                            let end = recovery.after(start);
-                            self.damaged(view, start, end, fault);
+                            let end = self.resume(&mut recovery, view, start);
+                            self.damaged(view, start, end, &fault);
                             end
                         }
                     }
                 }
                 Some(_) => self.line(view, start),
             };
+        }
+        if self.last.is_none() && !self.unclear.is_empty() {
+            self.last = resembles(view.original);
         }
     }
 
@@ -106,8 +136,8 @@ impl<'w> Walk<'w> {
             at = match item {
                 Ok(end) => end,
                 Err(fault) => {
-                    let end = recovery.after(start);
-                    self.damaged(view, start, end, fault);
+                    let end = self.resume(&mut recovery, view, start);
+                    self.damaged(view, start, end, &fault);
                     if end == view.text.len() {
                         return (end, false);
                     }
@@ -119,6 +149,7 @@ impl<'w> Walk<'w> {
 
     /// An item of a list that is no object: a record inside a string, or nothing that we read.
     fn item(&mut self, value: &Value<'_>, depth: u32) {
+        self.kind = None;
         if !self.inside_text(value, None, depth + 1) {
             let kind = self.kind.take().unwrap_or("JSON without records");
             self.foreign(kind);
@@ -167,17 +198,20 @@ impl<'w> Walk<'w> {
                 self.cut_off(view, "the object around the records is not closed");
                 return view.text.len();
             }
-            let end = Recovery::in_stream(view.text).after(start);
-            self.damaged(view, start, end, fault);
+            let end = self.resume(&mut Recovery::in_stream(view.text), view, start);
+            self.damaged(view, start, end, &fault);
             return end;
         }
     }
 
     /// Decides what an object is, and stores or counts it.
     fn judge(&mut self, record: &Record<'_>, depth: u32) {
-        if self.store(record) {
-            return;
+        match self.store(record) {
+            Found::Ours => return,
+            Found::Other(kind) => return self.foreign(kind),
+            Found::Unknown => {}
         }
+        self.kind = None;
         let own = foreign::kind(record);
         if own.is_none_or(|kind| kind.wraps) && self.inside_object(record, depth + 1) {
             return;
@@ -186,35 +220,35 @@ impl<'w> Walk<'w> {
         self.foreign(inner.or(own.map(|kind| kind.name)).unwrap_or("JSON of another kind"));
     }
 
-    /// Stores a record of ours; false when it is none. Sets `kind` when it is known to be another.
-    pub fn store(&mut self, record: &Record<'_>) -> bool {
+    /// Stores an object if it is a record of ours.
+    pub fn store(&mut self, record: &Record<'_>) -> Found {
         match record.recognise() {
             Recognised::Event => {
                 let index = self.next(&cloudtrail::CLOUDTRAIL);
                 let bytes = record.raw.as_bytes();
                 self.sink.record(&cloudtrail::CLOUDTRAIL, index, bytes, |rows| record.store(rows, index));
-                true
+                Found::Ours
             }
-            Recognised::Foreign(kind) => {
-                self.kind = Some(kind);
-                false
-            }
-            Recognised::No => {
-                let likely = record.others.iter().any(|other| {
-                    let key = other.key.to_ascii_lowercase();
-                    key.starts_with("schema") || key.starts_with("model")
-                });
-                if !likely || !bedrock::recognise(record.raw) {
-                    return self.flow_object(record);
-                }
-                let index = self.next(&bedrock::BEDROCK);
-                let (object, bodies) = (self.object, self.bodies);
-                self.sink.record(&bedrock::BEDROCK, index, record.raw.as_bytes(), |rows| {
-                    bedrock::decode(rows, index, record.raw, object, bodies)
-                });
-                true
-            }
+            Recognised::Foreign(kind) => Found::Other(kind),
+            Recognised::No if self.store_invocation(record) || self.flow_object(record) => Found::Ours,
+            Recognised::No => Found::Unknown,
         }
+    }
+
+    fn store_invocation(&mut self, record: &Record<'_>) -> bool {
+        let likely = record.others.iter().any(|other| {
+            let key = other.key.to_ascii_lowercase();
+            key.starts_with("schema") || key.starts_with("model")
+        });
+        if !likely || !bedrock::recognise(record.raw) {
+            return false;
+        }
+        let index = self.next(&bedrock::BEDROCK);
+        let (object, bodies) = (self.object, self.bodies);
+        self.sink.record(&bedrock::BEDROCK, index, record.raw.as_bytes(), |rows| {
+            bedrock::decode(rows, index, record.raw, object, bodies)
+        });
+        true
     }
 
     /// Index for a record of `log`.
@@ -236,8 +270,17 @@ impl<'w> Walk<'w> {
         self.notices += 1;
     }
 
+    /// Where to go on after the damaged value at `start`.
+    fn resume(&self, recovery: &mut Recovery<'_>, view: View<'_>, start: usize) -> usize {
+        let whole = self.index.saturating_sub(self.damaged);
+        if self.damaged > HOPELESS && whole < self.damaged / 10 {
+            return view.text.len();
+        }
+        recovery.after(start)
+    }
+
     /// Keeps a piece that is damaged.
-    pub fn damaged(&mut self, view: View<'_>, from: usize, to: usize, fault: Box<Fault>) {
+    pub fn damaged(&mut self, view: View<'_>, from: usize, to: usize, fault: &Fault) {
         let not_utf8 = fault.why == CONTROL && view.original.get(fault.at).is_some_and(|byte| *byte >= 0x80);
         let why = if not_utf8 { "bytes that are not UTF-8" } else { fault.why };
         let why = format!("damaged JSON: {why} (byte {} of the object)", fault.at);
@@ -254,6 +297,7 @@ impl<'w> Walk<'w> {
     pub fn keep(&mut self, piece: &[u8], why: String) {
         let index = self.index;
         self.index += 1;
+        self.damaged += 1;
         match resembles(piece) {
             Some(log) => {
                 self.last = Some(log);
