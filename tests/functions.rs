@@ -81,10 +81,13 @@ async fn over(column: ArrayRef, expression: &str) -> Vec<String> {
     values(&engine, &format!("SELECT {expression} FROM t")).await
 }
 
+/// Three values of a column, an expression over them, and its three results.
+type Case<'a> = ([Option<&'a str>; 3], &'a str, [&'a str; 3]);
+
 #[tokio::test]
 async fn every_encoding_of_text_gives_the_same_answer() {
     let session = "arn:aws:sts::111122223333:assumed-role/App/i-0abc";
-    let cases: [([Option<&str>; 3], &str, [&str; 3]); 11] = [
+    let cases: [Case<'_>; 11] = [
         ([Some("10.0.0.1"), None, Some("198.51.100.7")], "ip_in(x, '10.0.0.0/8')", ["true", "", "false"]),
         ([Some("10.0.0.1"), None, Some("AWS Internal")], "ip_in(x, make_array('10.0.0.1', '::/0'))", ["true", "", ""]),
         ([Some("10.0.0.1"), None, Some("x")], "ip_is_private(x)", ["true", "", ""]),

@@ -223,7 +223,7 @@ impl Write for Closed {
 fn a_reader_that_goes_away_is_no_error() {
     let batch = batch();
     for format in Format::value_variants() {
-        let done = write(&[batch.clone()], batch.schema(), *format, &mut Closed, &Page::default()).unwrap();
+        let done = write(std::slice::from_ref(&batch), batch.schema(), *format, &mut Closed, &Page::default()).unwrap();
         assert!(done.closed, "{format:?}");
     }
 }

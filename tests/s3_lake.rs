@@ -1,7 +1,6 @@
 //! The whole way on S3: logs in a bucket, the lake in a bucket, findings out, through the S3 protocol.
 
 #[path = "support/s3_server.rs"]
-#[allow(dead_code, reason = "other test binaries use the rest")]
 mod s3_server;
 mod support;
 
