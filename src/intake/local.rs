@@ -18,7 +18,7 @@ pub(super) fn list(log: &str, days: Days, limit: u64) -> Listing {
     walk.start(log);
     if walk.listing.found.is_empty() && walk.listing.problems.is_empty() {
         let reason = match walk.passed {
-            0 => "there are no files in it".to_owned(),
+            0 => "there are no files in it; name the folder that holds the logs".to_owned(),
             passed => format!("none of its {passed} files is of the days between --since and --until"),
         };
         walk.listing.problems.push(Problem { empty: true, ..problem(log.as_bytes(), reason) });

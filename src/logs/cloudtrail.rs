@@ -40,8 +40,8 @@ const RESOURCE: [Leaf; 4] = [
 ];
 
 static COLUMNS: [Column; 66] = [
-    column("eventName", Kind::Text, "API operation; may carry a version suffix"),
-    column("eventSource", Kind::Text, "service, usually `<service>.amazonaws.com`"),
+    searched("eventName", Kind::Text, "API operation; may carry a version suffix"),
+    searched("eventSource", Kind::Text, "service, usually `<service>.amazonaws.com`"),
     column("awsRegion", Kind::Text, "Region of the call"),
     column("recipientAccountId", Kind::Text, "account that received the event"),
     searched("eventID", Kind::Text, "GUID of the event; an event delivered twice carries it twice"),

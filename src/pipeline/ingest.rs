@@ -64,6 +64,11 @@ pub async fn ingest(
     let (bodies, objects): (Vec<Found>, Vec<Found>) =
         listing.found.into_iter().partition(|found| names_a_body(&found.uri));
     summary.bodies = bodies.len() as u64;
+    if objects.is_empty() {
+        progress.finish_and_clear();
+        summary.seconds = started.elapsed().as_secs_f64();
+        return Ok(summary);
+    }
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(settings.threads.max(1))
         .build()
