@@ -22,7 +22,7 @@ use url::Url;
 pub use commit::Journal;
 pub use known::Known;
 pub use parquet::{Job, Part};
-pub use writer::{Writer, WriterSettings};
+pub use writer::{Writer, WriterSettings, days};
 
 use crate::error::{Error, Result};
 use crate::table::Table;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::arrow::array::{Array, TimestampMicrosecondArray};
+
 use super::parquet::Job;
 use crate::logs::rows::Batch;
 use crate::table::Table;
@@ -18,6 +20,15 @@ impl Default for WriterSettings {
     /// Level 1: on CloudTrail, level 3 makes files about 8 % smaller for about twice the time.
     fn default() -> Self {
         WriterSettings { zstd_level: 1 }
+    }
+}
+
+/// Day of each row of a batch by its event time, counted from 1970 UTC.
+pub fn days(batch: &Batch) -> Vec<i32> {
+    const MICROS_PER_DAY: i64 = 86_400_000_000;
+    match batch.rows.column(0).as_any().downcast_ref::<TimestampMicrosecondArray>() {
+        Some(times) => times.values().iter().map(|time| time.div_euclid(MICROS_PER_DAY) as i32).collect(),
+        None => vec![0; batch.rows.num_rows()],
     }
 }
 
@@ -62,6 +73,12 @@ impl Writer {
             waiting.rows.push((waiting.batches.len() - 1, row));
             waiting.bytes += row_bytes;
         }
+    }
+
+    /// Takes all rows of a batch.
+    pub fn push_all(&mut self, batch: Batch) {
+        let rows: Vec<(i32, usize)> = days(&batch).into_iter().zip(0..).collect();
+        self.push(Arc::new(batch), &rows);
     }
 
     /// Bytes of the rows that wait.

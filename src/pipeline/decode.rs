@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::findings::hex;
 use crate::intake::Fetched;
 use crate::intake::bodies::BodyReader;
 use crate::intake::unpack::unpack;
@@ -90,8 +91,4 @@ impl Bodies for Neighbours<'_> {
     fn body(&self, uri: &str) -> Result<Vec<u8>, String> {
         self.bodies.read(self.object, uri)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

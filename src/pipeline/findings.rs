@@ -1,9 +1,8 @@
 //! Findings go to the lake: each id once, whoever finds it again.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::AsArray;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -37,10 +36,9 @@ pub async fn keep(lake: &Lake, engine: &Engine, findings: &[Finding]) -> Result<
 
 async fn append(lake: &Lake, findings: &[Finding]) -> Result<()> {
     let rows = to_batch(findings)?;
-    let days = days(rows.column(0).as_any().downcast_ref());
     let batch = Batch { table: &FINDINGS, ids: vec![0; rows.num_rows()], rows };
     let mut writer = lake.writer(&FINDINGS, WriterSettings::default());
-    writer.push(Arc::new(batch), &days);
+    writer.push_all(batch);
     let mut parts = Vec::new();
     for job in writer.drain() {
         let mut part = job.encode()?;
@@ -59,10 +57,4 @@ async fn stored_ids(engine: &Engine) -> Result<HashSet<String>> {
         ids.extend(text.as_string::<i32>().iter().flatten().map(str::to_owned));
     }
     Ok(ids)
-}
-
-fn days(times: Option<&TimestampMicrosecondArray>) -> Vec<(i32, usize)> {
-    const MICROS_PER_DAY: i64 = 86_400_000_000;
-    let Some(times) = times else { return Vec::new() };
-    times.values().iter().enumerate().map(|(row, time)| (time.div_euclid(MICROS_PER_DAY) as i32, row)).collect()
 }

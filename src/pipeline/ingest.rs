@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use datafusion::arrow::array::{Array, TimestampMicrosecondArray};
 use futures::{Stream, StreamExt};
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
@@ -16,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::intake::bodies::BodyReader;
 use crate::intake::{Fetched, Found, Intake};
 use crate::lake::objects::{self as record, OBJECTS, ObjectRow};
-use crate::lake::{Journal, Known, Lake, Part, Writer, WriterSettings};
+use crate::lake::{Job, Journal, Known, Lake, Part, Writer, WriterSettings, days};
 use crate::logs::LOG_TYPES;
 use crate::logs::rows::Batch;
 use crate::logs::sink::QUARANTINE;
@@ -243,8 +242,7 @@ impl<'a> Walk<'a> {
             row.duplicates += stored.duplicates;
         }
         for batch in content.decoded.quarantine.take().into_iter().chain(content.spoiled.take()) {
-            let rows: Vec<(i32, usize)> = days(&batch).into_iter().enumerate().map(|(row, day)| (day, row)).collect();
-            self.quarantine.push(Arc::new(batch), &rows);
+            self.quarantine.push_all(batch);
         }
         row.sha256 = content.sha256;
         row.problem = content.problem;
@@ -276,7 +274,7 @@ impl<'a> Walk<'a> {
         Ok(kept)
     }
 
-    fn overflow(&mut self, keep: usize) -> Vec<crate::lake::Job> {
+    fn overflow(&mut self, keep: usize) -> Vec<Job> {
         let waiting: usize = self.writers.iter().map(Writer::waiting_bytes).sum();
         if waiting <= keep && keep > 0 {
             return Vec::new();
@@ -305,8 +303,7 @@ impl<'a> Walk<'a> {
         if !self.objects.is_empty() {
             let mut journal_writer = self.lake.writer(&OBJECTS, WriterSettings::default());
             let batch = record::batch(&self.objects, self.now, &self.settings.run_id)?;
-            let rows: Vec<(i32, usize)> = days(&batch).into_iter().enumerate().map(|(row, day)| (day, row)).collect();
-            journal_writer.push(Arc::new(batch), &rows);
+            journal_writer.push_all(batch);
             let mut records = Vec::new();
             for job in journal_writer.drain() {
                 let mut part = job.encode()?;
@@ -350,13 +347,4 @@ async fn next_objects<S: Stream<Item = Fetched>>(fetched: &mut std::pin::Pin<&mu
         group.push(object);
     }
     group
-}
-
-/// Day of each row, counted from 1970.
-fn days(batch: &Batch) -> Vec<i32> {
-    const MICROS_PER_DAY: i64 = 86_400_000_000;
-    match batch.rows.column(0).as_any().downcast_ref::<TimestampMicrosecondArray>() {
-        Some(times) => times.values().iter().map(|t| t.div_euclid(MICROS_PER_DAY) as i32).collect(),
-        None => vec![0; batch.rows.num_rows()],
-    }
 }
