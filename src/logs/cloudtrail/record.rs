@@ -345,5 +345,5 @@ const fn place(name: &str) -> usize {
         }
         column += 1;
     }
-    panic!("no such column") // compile time: the names are constants
+    panic!("no such column") // at compile time: only constants call this // compile time: the names are constants
 }
