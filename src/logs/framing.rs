@@ -52,7 +52,7 @@ pub fn decode(object: &str, bytes: &[u8], bodies: &dyn Bodies, now: i64) -> Deco
 }
 
 /// True for the objects in which Amazon Bedrock keeps bodies that are too large for a record.
-fn is_body(object: &str) -> bool {
+pub fn is_body(object: &str) -> bool {
     object.split_once("/BedrockModelInvocationLogs/").is_some_and(|(_, rest)| rest.contains("/data/"))
 }
 

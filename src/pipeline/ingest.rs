@@ -17,6 +17,7 @@ use crate::intake::{Fetched, Found, Intake};
 use crate::lake::objects::{self as record, OBJECTS, ObjectRow};
 use crate::lake::{Job, Journal, Known, Lake, Part, Writer, WriterSettings, days};
 use crate::logs::LOG_TYPES;
+use crate::logs::framing;
 use crate::logs::rows::Batch;
 use crate::logs::sink::QUARANTINE;
 
@@ -61,7 +62,7 @@ pub async fn ingest(
         summary.failed |= !problem.wrong_use && !problem.empty;
     }
     let (bodies, objects): (Vec<Found>, Vec<Found>) =
-        listing.found.into_iter().partition(|found| names_a_body(&found.uri));
+        listing.found.into_iter().partition(|found| framing::is_body(&found.uri));
     summary.bodies = bodies.len() as u64;
     if objects.is_empty() {
         progress.finish_and_clear();
@@ -329,12 +330,6 @@ impl<'a> Walk<'a> {
 
 fn known(journal: &Journal) -> Result<Vec<Known>> {
     LOG_TYPES.iter().map(|log| journal.known(log.table)).collect()
-}
-
-/// True for the bodies that Amazon Bedrock stores beside its invocation logs: they are read with the record that names them.
-fn names_a_body(uri: &str) -> bool {
-    let folder = uri.rsplit_once('/').map_or("", |(folder, _)| folder);
-    uri.contains("/BedrockModelInvocationLogs/") && folder.ends_with("/data")
 }
 
 /// The next objects to decode together; none at the end.
