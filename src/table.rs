@@ -13,6 +13,9 @@ pub struct Table {
     pub about: &'static str,
     /// Name that the log itself gives to the event time, with AWS's spelling: SQL shows `time` under it as well.
     pub time_name: Option<&'static str>,
+    /// Columns by which rows that are close in time lie together in files, so that scans for some of their values pass
+    /// over the pages of others.
+    pub clustered_by: &'static [&'static str],
     /// Columns in the order in which they are stored: searched ones first (statistics cover the first 32), long text last.
     /// `time`, `date`, `_object` and `_record` are not listed: every table has them.
     pub columns: &'static [Column],

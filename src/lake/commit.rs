@@ -15,6 +15,7 @@ use deltalake_core::{DeltaTable, DeltaTableError};
 use serde_json::Value;
 
 use super::objects::OBJECTS;
+use super::seen::seen_objects;
 use super::{Known, Lake, Part, Pinned, provider};
 use crate::error::{Error, Result, chain};
 use crate::table::{DATE, Table};
@@ -35,12 +36,16 @@ impl Journal {
     pub(super) async fn open(lake: &Lake) -> Result<Journal> {
         let mut tables = lake.open_all().await?;
         finish_pending(&mut tables).await?;
-        let objects = pinned(&tables, &OBJECTS)?;
-        let seen = provider::seen_objects(&objects.delta).await?;
-        Ok(Journal { tables, seen })
+        Ok(Journal { tables, seen: HashSet::new() })
     }
 
-    /// True when this object was read in this state before.
+    /// Makes [`Journal::has_seen`] answer for these objects.
+    pub async fn look_for(&mut self, uris: &[&str]) -> Result<()> {
+        self.seen.extend(seen_objects(&pinned(&self.tables, &OBJECTS)?.delta, uris).await?);
+        Ok(())
+    }
+
+    /// True when this object, which was looked for, was read in this state before.
     pub fn has_seen(&self, fingerprint: u128) -> bool {
         self.seen.contains(&fingerprint)
     }

@@ -6,6 +6,7 @@ pub mod objects;
 mod parquet;
 mod provider;
 pub mod s3;
+mod seen;
 mod statistics;
 mod tables;
 mod upkeep;

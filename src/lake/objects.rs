@@ -13,6 +13,7 @@ pub static OBJECTS: Table = Table {
     name: "objects",
     about: "An object (file or S3 key) that was read, and what was found in it. `time` is when it was read.",
     time_name: None,
+    clustered_by: &["_object"],
     columns: &COLUMNS,
 };
 

@@ -1,9 +1,9 @@
-//! Rows of one day become one Parquet file: sorted by time, with statistics and bloom filters.
+//! Rows of one day become one Parquet file: row groups by time, alike rows together, statistics, bloom filters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use datafusion::arrow::compute::interleave_record_batch;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
@@ -19,6 +19,10 @@ use crate::table::{DATE, Kind, Table};
 
 /// Rows per row group. Smaller groups prune better by bloom filter and time; larger ones compress better.
 const ROW_GROUP_ROWS: usize = 65_536;
+/// Rows per page: scans for a few kinds of rows read only their pages.
+const PAGE_ROWS: usize = 4_096;
+/// Bytes of a text that statistics keep: URIs of objects begin alike and differ only after account, Region and day.
+const STATISTICS_BYTES: usize = 256;
 
 /// A file of a table that is written and not yet visible.
 #[derive(Debug)]
@@ -48,6 +52,7 @@ impl Job {
     /// Sorts and encodes the rows. Takes most of the time of an ingest: run it on a thread pool.
     pub fn encode(mut self) -> Result<Part> {
         self.sort();
+        self.cluster();
         let sorted = self.sorted_batch()?;
         let schema = sorted.schema();
         let mut bytes = Vec::with_capacity(self.rows.len() * 64);
@@ -76,6 +81,30 @@ impl Job {
             self.batches.iter().map(|b| b.rows.column(0).as_any().downcast_ref()).collect();
         let time = |&(batch, row): &(usize, usize)| times.get(batch).copied().flatten().map_or(0, |t| t.value(row));
         self.rows.sort_by_key(time);
+    }
+
+    /// Within each row group, by the columns of [`Table::clustered_by`]; equal rows stay in their order.
+    fn cluster(&mut self) {
+        for name in self.table.clustered_by.iter().rev() {
+            let name = name.to_ascii_lowercase();
+            let texts: Vec<Option<&StringArray>> = self
+                .batches
+                .iter()
+                .map(|batch| batch.rows.column_by_name(&name).and_then(|column| column.as_any().downcast_ref()))
+                .collect();
+            let value = |&(batch, row): &(usize, usize)| {
+                let texts = texts.get(batch).copied().flatten()?;
+                texts.is_valid(row).then(|| texts.value(row))
+            };
+            let values: BTreeSet<Option<&str>> = self.rows.iter().map(value).collect();
+            let ranks: HashMap<Option<&str>, u32> = values.into_iter().zip(0..).collect();
+            let mut ranked: Vec<(u32, (usize, usize))> =
+                self.rows.iter().map(|row| (ranks.get(&value(row)).copied().unwrap_or_default(), *row)).collect();
+            for group in ranked.chunks_mut(ROW_GROUP_ROWS) {
+                group.sort_by_key(|(rank, _)| *rank);
+            }
+            self.rows = ranked.into_iter().map(|(_, row)| row).collect();
+        }
     }
 
     fn sorted_batch(&self) -> Result<RecordBatch> {
@@ -107,6 +136,9 @@ pub(super) fn properties(table: &Table, zstd_level: i32) -> Result<WriterPropert
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_statistics_truncate_length(Some(STATISTICS_BYTES))
+        .set_column_index_truncate_length(Some(STATISTICS_BYTES))
         .set_column_dictionary_enabled(ColumnPath::from(IDENTITY), false)
         .set_column_statistics_enabled(ColumnPath::from(IDENTITY), EnabledStatistics::None);
     for column in table.stored_columns() {

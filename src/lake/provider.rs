@@ -3,11 +3,9 @@
 //! The Parquet source prunes files, row groups and pages itself, by the statistics and partition values given with each
 //! file and by bloom filters, and shows what it pruned in `EXPLAIN ANALYZE`.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{Array, StringViewArray};
 use datafusion::arrow::compute::kernels::cast_utils::Parser as _;
 use datafusion::arrow::datatypes::{DataType, Date32Type, Field, Fields, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
@@ -18,7 +16,6 @@ use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFacto
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::execution::context::SessionContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -28,11 +25,10 @@ use datafusion::physical_plan::empty::EmptyExec;
 use deltalake_core::DeltaTable;
 use object_store::ObjectStore;
 
-use super::objects::{OBJECTS, fingerprint};
 use super::statistics;
 use super::tables::IDENTITY;
 use crate::error::{Error, Result, chain};
-use crate::table::{DATE, OBJECT, Table};
+use crate::table::{DATE, Table};
 
 /// A table as of one version. Cheap to clone the parts of; never changes.
 #[derive(Debug)]
@@ -155,28 +151,6 @@ impl TableProvider for Snapshot {
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
-}
-
-/// Fingerprints of all objects that were read, from the `objects` table.
-pub(super) async fn seen_objects(delta: &DeltaTable) -> Result<HashSet<u128>> {
-    let failed = |e: datafusion::error::DataFusionError| {
-        Error::Lake(format!("cannot read which objects the lake has: {}", chain(&e)))
-    };
-    let context = SessionContext::new();
-    let snapshot = Snapshot::of(&OBJECTS, Some(delta))?;
-    let columns = context
-        .read_table(Arc::new(snapshot))
-        .and_then(|frame| frame.select_columns(&[OBJECT.name, "version"]))
-        .map_err(failed)?;
-    let mut seen = HashSet::new();
-    for batch in columns.collect().await.map_err(failed)? {
-        let text = |index: usize| batch.column(index).as_any().downcast_ref::<StringViewArray>();
-        let (Some(uris), Some(versions)) = (text(0), text(1)) else { continue };
-        for (uri, version) in uris.iter().zip(versions.iter()) {
-            seen.insert(fingerprint(uri.unwrap_or_default(), version.unwrap_or_default()));
-        }
-    }
-    Ok(seen)
 }
 
 /// Day of a partition value such as `2026-10-01`, counted from 1970.

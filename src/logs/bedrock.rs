@@ -35,6 +35,7 @@ static TABLE: Table = Table {
     name: "bedrock",
     about: "A model invocation recorded by Amazon Bedrock.",
     time_name: Some("timestamp"),
+    clustered_by: &[],
     columns: &COLUMNS,
 };
 

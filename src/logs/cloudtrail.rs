@@ -29,6 +29,7 @@ static TABLE: Table = Table {
     name: "cloudtrail",
     about: "An API call or service event recorded by AWS CloudTrail.",
     time_name: Some("eventTime"),
+    clustered_by: &["eventSource", "eventName"],
     columns: &COLUMNS,
 };
 

@@ -354,7 +354,7 @@ mod tests {
     use super::*;
     use crate::table::{Column, Kind, column};
 
-    static TABLE: Table = Table { name: "t", about: "a test", time_name: None, columns: &COLUMNS };
+    static TABLE: Table = Table { name: "t", about: "a test", time_name: None, clustered_by: &[], columns: &COLUMNS };
     static COLUMNS: [Column; 4] = [
         column("name", Kind::Text, "text"),
         column("count", Kind::Long, "number"),

@@ -9,6 +9,7 @@ pub static QUARANTINE: Table = Table {
     name: "quarantine",
     about: "A record, or the rest of an object, that could not be read.",
     time_name: None,
+    clustered_by: &[],
     columns: &QUARANTINE_COLUMNS,
 };
 

@@ -35,6 +35,7 @@ static TABLE: Table = Table {
     name: "vpcflow",
     about: "Traffic of one flow during one interval, recorded by VPC flow logs.",
     time_name: None,
+    clustered_by: &[],
     columns: &COLUMNS,
 };
 

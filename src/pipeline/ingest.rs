@@ -75,6 +75,7 @@ pub async fn ingest(
         .map_err(|e| Error::Input(format!("cannot start {} threads: {e}", settings.threads)))?;
     for attempt in 1.. {
         let mut journal = lake.begin().await?;
+        journal.look_for(&objects.iter().map(|found| found.uri.as_str()).collect::<Vec<_>>()).await?;
         let (new, known): (Vec<Found>, Vec<Found>) = objects
             .iter()
             .cloned()
