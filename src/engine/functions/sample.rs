@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListBuilder, StringBuilder};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
+};
 
 use super::on_text::Texts;
 use super::{Build, Function, FunctionDoc};
@@ -72,6 +74,14 @@ impl AggregateUDFImpl for Sample {
         Ok(Box::new(Smallest::default()))
     }
 
+    fn groups_accumulator_supported(&self, _args: AccumulatorArgs) -> bool {
+        true
+    }
+
+    fn create_groups_accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(Groups::default()))
+    }
+
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
         AggregateOrderSensitivity::Insensitive
     }
@@ -93,10 +103,10 @@ impl Smallest {
         if self.values.contains(value) {
             return;
         }
-        self.bytes += value.len();
+        self.bytes += value.len() + size_of::<String>();
         self.values.insert(value.to_owned());
         if full && let Some(dropped) = self.values.pop_last() {
-            self.bytes -= dropped.len();
+            self.bytes -= dropped.len() + size_of::<String>();
         }
     }
 
@@ -137,6 +147,82 @@ impl Accumulator for Smallest {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.bytes + self.values.len() * size_of::<String>()
+        size_of_val(self) + self.bytes
+    }
+}
+
+/// The smallest values so far of every group of a query.
+#[derive(Debug, Default)]
+struct Groups {
+    groups: Vec<Smallest>,
+    bytes: usize,
+}
+
+impl Groups {
+    fn add(&mut self, group: usize, value: &str) {
+        let Some(values) = self.groups.get_mut(group) else { return };
+        let before = values.bytes;
+        values.add(value);
+        self.bytes = (self.bytes + values.bytes).saturating_sub(before);
+    }
+
+    fn lists(&mut self, emit_to: EmitTo) -> ArrayRef {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for group in emit_to.take_needed(&mut self.groups) {
+            self.bytes = self.bytes.saturating_sub(group.bytes);
+            group.values.iter().for_each(|value| lists.values().append_value(value));
+            lists.append(!group.values.is_empty());
+        }
+        Arc::new(lists.finish())
+    }
+}
+
+impl GroupsAccumulator for Groups {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.groups.resize_with(total_num_groups, Smallest::default);
+        let Some(values) = values.first() else { return Ok(()) };
+        let values = cast(values, &DataType::Utf8)?;
+        for (row, (value, group)) in Texts::of(&values)?.iter().zip(group_indices).enumerate() {
+            let counts = opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+            if let Some(value) = value.filter(|_| counts) {
+                self.add(*group, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        Ok(self.lists(emit_to))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        Ok(vec![self.lists(emit_to)])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
+        self.groups.resize_with(total_num_groups, Smallest::default);
+        let Some(lists) = states.first().and_then(|state| state.as_list_opt::<i32>()) else { return Ok(()) };
+        for (row, group) in group_indices.iter().enumerate().filter(|(row, _)| lists.is_valid(*row)) {
+            let values = cast(&lists.value(row), &DataType::Utf8)?;
+            Texts::of(&values)?.iter().flatten().for_each(|value| self.add(*group, value));
+        }
+        Ok(())
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        let mut alone = Groups::default();
+        let rows = values.first().map_or(0, |values| values.len());
+        alone.update_batch(values, &(0..rows).collect::<Vec<usize>>(), opt_filter, rows)?;
+        alone.state(EmitTo::All)
+    }
+
+    fn size(&self) -> usize {
+        self.bytes + self.groups.capacity() * size_of::<Smallest>()
     }
 }
