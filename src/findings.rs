@@ -19,6 +19,7 @@ pub static FINDINGS: Table = Table {
     name: "findings",
     about: "What a rule found about one entity in one slot of event time.",
     time_name: None,
+    clustered_by: &[],
     columns: &COLUMNS,
 };
 
@@ -164,17 +165,35 @@ impl std::str::FromStr for Severity {
     }
 }
 
-/// One finding. Texts come from logs, which attackers write: escape them for the place they are shown in.
+/// What every finding of a rule repeats of it.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "each field is described in the column of the same name above")]
-pub struct Finding {
-    pub finding_id: String,
+pub struct Origin {
     pub rule_id: String,
     pub rule_version: String,
     pub title: String,
     pub severity: Severity,
     pub confidence: Confidence,
     pub kind: Purpose,
+    pub layer: String,
+    pub phase: String,
+    pub atlas: Vec<String>,
+    pub attack: Vec<String>,
+    pub owasp: Vec<String>,
+    pub threats: Vec<String>,
+    pub controls: Vec<String>,
+    pub triage: Vec<String>,
+    pub respond: Vec<String>,
+    pub false_positives: Vec<String>,
+    pub why: String,
+}
+
+/// One finding. Texts come from logs, which attackers write: escape them for the place they are shown in.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "each field is described in the column of the same name above")]
+pub struct Finding {
+    pub finding_id: String,
+    pub rule: Arc<Origin>,
     pub first_seen: DateTime<Utc>,
     pub last_seen: DateTime<Utc>,
     pub account_id: Option<String>,
@@ -186,23 +205,24 @@ pub struct Finding {
     pub model_id: Option<String>,
     pub resource: Option<String>,
     pub event_count: i64,
-    pub layer: String,
-    pub phase: String,
     pub created_at: DateTime<Utc>,
-    pub run_id: String,
+    pub run_id: Arc<str>,
     pub event_ids: Vec<String>,
     pub request_ids: Vec<String>,
-    pub atlas: Vec<String>,
-    pub attack: Vec<String>,
-    pub owasp: Vec<String>,
-    pub threats: Vec<String>,
-    pub controls: Vec<String>,
-    pub triage: Vec<String>,
-    pub respond: Vec<String>,
-    pub false_positives: Vec<String>,
-    pub why: String,
     pub entities: serde_json::Map<String, serde_json::Value>,
-    pub evidence: Vec<serde_json::Value>,
+    /// Rows as JSON text.
+    pub evidence: Vec<String>,
+}
+
+/// What of a row of evidence says where it was read.
+#[derive(Deserialize)]
+struct Provenance {
+    #[serde(rename = "_object", default)]
+    object: Option<String>,
+    #[serde(rename = "_record", default)]
+    record: Option<i64>,
+    #[serde(default)]
+    records: Vec<String>,
 }
 
 impl Finding {
@@ -223,18 +243,18 @@ impl Finding {
 
     /// Object and record of the first evidence: of a row that is an event, or of the first of a row's `records`
     /// (`object#record`).
-    pub fn provenance(&self) -> Option<(&str, i64)> {
-        let first = self.evidence.first()?;
-        if let (Some(object), Some(record)) = (first["_object"].as_str(), first["_record"].as_i64()) {
+    pub fn provenance(&self) -> Option<(String, i64)> {
+        let first: Provenance = serde_json::from_str(self.evidence.first()?).ok()?;
+        if let (Some(object), Some(record)) = (first.object, first.record) {
             return Some((object, record));
         }
-        let (object, record) = first["records"][0].as_str()?.rsplit_once('#')?;
-        Some((object, record.parse().ok()?))
+        let (object, record) = first.records.first()?.rsplit_once('#')?;
+        Some((object.to_owned(), record.parse().ok()?))
     }
 
     /// Order of reports: worst first, then by last event, then by id.
     pub fn order(&self, other: &Finding) -> std::cmp::Ordering {
-        let worst_first = other.severity.cmp(&self.severity);
+        let worst_first = other.rule.severity.cmp(&self.rule.severity);
         worst_first.then(self.last_seen.cmp(&other.last_seen)).then_with(|| self.finding_id.cmp(&other.finding_id))
     }
 }
@@ -272,12 +292,12 @@ fn stored(name: &str, findings: &[Finding]) -> Result<ArrayRef> {
     Ok(match name {
         "time" => time(|f| f.last_seen),
         "finding_id" => text(|f| Some(&f.finding_id)),
-        "rule_id" => text(|f| Some(&f.rule_id)),
-        "rule_version" => text(|f| Some(&f.rule_version)),
-        "title" => text(|f| Some(&f.title)),
-        "severity" => text(|f| Some(f.severity.as_str())),
-        "confidence" => text(|f| Some(f.confidence.as_str())),
-        "kind" => text(|f| Some(f.kind.as_str())),
+        "rule_id" => text(|f| Some(&f.rule.rule_id)),
+        "rule_version" => text(|f| Some(&f.rule.rule_version)),
+        "title" => text(|f| Some(&f.rule.title)),
+        "severity" => text(|f| Some(f.rule.severity.as_str())),
+        "confidence" => text(|f| Some(f.rule.confidence.as_str())),
+        "kind" => text(|f| Some(f.rule.kind.as_str())),
         "first_seen" => time(|f| f.first_seen),
         "last_seen" => time(|f| f.last_seen),
         "account_id" => text(|f| f.account_id.as_deref()),
@@ -289,23 +309,23 @@ fn stored(name: &str, findings: &[Finding]) -> Result<ArrayRef> {
         "model_id" => text(|f| f.model_id.as_deref()),
         "resource" => text(|f| f.resource.as_deref()),
         "event_count" => Arc::new(Int64Array::from_iter_values(findings.iter().map(|f| f.event_count))),
-        "layer" => text(|f| Some(&f.layer)),
-        "phase" => text(|f| Some(&f.phase)),
+        "layer" => text(|f| Some(&f.rule.layer)),
+        "phase" => text(|f| Some(&f.rule.phase)),
         "created_at" => time(|f| f.created_at),
         "run_id" => text(|f| Some(&f.run_id)),
         "event_ids" => texts(|f| &f.event_ids),
         "request_ids" => texts(|f| &f.request_ids),
-        "atlas" => texts(|f| &f.atlas),
-        "attack" => texts(|f| &f.attack),
-        "owasp" => texts(|f| &f.owasp),
-        "threats" => texts(|f| &f.threats),
-        "controls" => texts(|f| &f.controls),
-        "triage" => texts(|f| &f.triage),
-        "respond" => texts(|f| &f.respond),
-        "false_positives" => texts(|f| &f.false_positives),
-        "why" => text(|f| Some(&f.why)),
+        "atlas" => texts(|f| &f.rule.atlas),
+        "attack" => texts(|f| &f.rule.attack),
+        "owasp" => texts(|f| &f.rule.owasp),
+        "threats" => texts(|f| &f.rule.threats),
+        "controls" => texts(|f| &f.rule.controls),
+        "triage" => texts(|f| &f.rule.triage),
+        "respond" => texts(|f| &f.rule.respond),
+        "false_positives" => texts(|f| &f.rule.false_positives),
+        "why" => text(|f| Some(&f.rule.why)),
         "entities" => json(|f| serde_json::Value::Object(f.entities.clone()).to_string()),
-        "evidence" => json(|f| serde_json::Value::Array(f.evidence.clone()).to_string()),
+        "evidence" => json(|f| format!("[{}]", f.evidence.join(","))),
         "_object" => {
             Arc::new(findings.iter().map(|f| f.provenance().map(|(object, _)| object)).collect::<StringArray>())
         }

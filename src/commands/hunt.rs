@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use chrono::Duration;
 use clap::Args;
@@ -10,9 +9,9 @@ use datafusion::arrow::array::RecordBatch;
 use serde_json::json;
 
 use super::shared::{IntakeArguments, LakeArguments, TalkArguments, progress, run_id};
-use super::{ingest, summary};
+use super::{ingest, summary, verdicts};
 use crate::config::Config;
-use crate::detect::{self, Outcome, Report, Rule, Shelf, Verdict};
+use crate::detect::{self, Report, Rule, Scans, Shelf};
 use crate::engine::{Engine, Window};
 use crate::error::{Error, Result};
 use crate::findings::{Finding, Severity};
@@ -43,6 +42,9 @@ pub struct Arguments {
     /// Also write the findings to one file; its ending (.parquet, .json, .ndjson, .csv) tells the form
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Also say per rule how its tables were read, how many rows were looked at and how long it took
+    #[arg(long)]
+    explain_cost: bool,
     #[command(flatten)]
     lake: LakeArguments,
     #[command(flatten)]
@@ -71,9 +73,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     };
     let engine = Engine::new(settings.clone(), lake.providers().await?).await?;
     let window = Window { start: arguments.intake.since, end: arguments.intake.until, lookback: Duration::zero() };
-    let started = Instant::now();
-    let judged = detect::run(&engine, &rules, &window, settings.threads, &run_id).await?;
-    let seconds = started.elapsed().as_secs_f64();
+    let judged = detect::run(&engine, &rules, &window, settings.threads, Scans::Shared, &run_id).await?;
     pipeline::keep_findings(&lake, &engine, &judged.findings).await?;
     let rows = crate::findings::to_batch(&judged.findings)?;
     if let (Some(path), Some(format)) = (&arguments.output, file_format) {
@@ -81,41 +81,20 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         outputs::write(std::slice::from_ref(&rows), rows.schema(), format, &mut file, &Page::default())?;
         file.commit()?;
     }
-    show(&arguments, &judged, seconds, &rows, ingested.as_ref())?;
+    show(&arguments, &judged, &rows, ingested.as_ref())?;
     Ok(exit_code(&arguments, &judged, ingested.as_ref()))
 }
 
 /// The rules to judge: built-in ones, the user's on top, parameters from the configuration, limited to `--rule`.
 fn rules(arguments: &Arguments, config: &Config) -> Result<Vec<Rule>> {
-    let mut shelf = Shelf::built_in()?;
-    if let Some(folder) = arguments.rules.as_deref().or(config.rules.as_deref()) {
-        shelf = shelf.with_path(folder)?;
-    }
-    let shelf = shelf.with_params(&config.params)?;
+    let shelf = Shelf::load(arguments.rules.as_deref().or(config.rules.as_deref()), &config.params)?;
     for note in shelf.notes() {
         eprintln!("note: {}", escape::terminal(note));
     }
-    if arguments.only.is_empty() {
-        return Ok(shelf.rules().to_vec());
-    }
-    let mut chosen: Vec<Rule> = Vec::new();
-    for wanted in &arguments.only {
-        let family: Vec<&Rule> = shelf.rules().iter().filter(|rule| rule.family == *wanted).collect();
-        match family.as_slice() {
-            [] => chosen.push(shelf.get(wanted)?.clone()),
-            rules => chosen.extend(rules.iter().map(|rule| (*rule).clone())),
-        }
-    }
-    Ok(chosen)
+    shelf.select(&arguments.only)
 }
 
-fn show(
-    arguments: &Arguments,
-    judged: &Report,
-    seconds: f64,
-    rows: &RecordBatch,
-    ingested: Option<&Summary>,
-) -> Result<()> {
+fn show(arguments: &Arguments, judged: &Report, rows: &RecordBatch, ingested: Option<&Summary>) -> Result<()> {
     let failed = |e: std::io::Error| Error::Output(format!("cannot write to stdout: {e}"));
     let mut screen = Destination::open(None)?;
     match arguments.format {
@@ -125,7 +104,7 @@ fn show(
             let whole = json!({
                 "summary": summary,
                 "findings": json_rows(rows)?,
-                "verdicts": judged.verdicts.iter().map(verdict_json).collect::<Vec<_>>(),
+                "verdicts": judged.verdicts.iter().map(verdicts::as_json).collect::<Vec<_>>(),
             });
             writeln!(screen, "{whole}").map_err(failed)?;
         }
@@ -140,7 +119,10 @@ fn show(
         if let Some(read) = ingested {
             summary::write(read, &mut talk).map_err(failed)?;
         }
-        write_verdicts(judged, seconds, arguments.talk.verbose, &mut talk).map_err(failed)?;
+        verdicts::write(judged, &mut talk).map_err(failed)?;
+        if arguments.explain_cost {
+            verdicts::write_costs(judged, &mut talk).map_err(failed)?;
+        }
     }
     Ok(())
 }
@@ -157,47 +139,9 @@ fn json_rows(rows: &RecordBatch) -> Result<serde_json::Value> {
     serde_json::from_slice(&text).map_err(|e| Error::Output(format!("findings cannot be shown as JSON: {e}")))
 }
 
-fn verdict_json(verdict: &Verdict) -> serde_json::Value {
-    let findings = if let Outcome::Fired(findings) = verdict.outcome { findings } else { 0 };
-    json!({ "rule_id": verdict.rule_id, "outcome": verdict.outcome.as_str(), "findings": findings,
-            "because": verdict.outcome.reason(), "seconds": verdict.seconds, "rows": verdict.rows })
-}
-
-fn write_verdicts(judged: &Report, seconds: f64, verbose: u8, to: &mut dyn Write) -> std::io::Result<()> {
-    let count = |wanted: fn(&Outcome) -> bool| judged.verdicts.iter().filter(|v| wanted(&v.outcome)).count();
-    writeln!(
-        to,
-        "Judged    {} rules in {:.1} s: {} fired, {} quiet, {} not evaluated",
-        judged.verdicts.len(),
-        seconds,
-        count(|o| matches!(o, Outcome::Fired(_))),
-        count(|o| matches!(o, Outcome::Quiet)),
-        count(|o| matches!(o, Outcome::NotEvaluated(_)))
-    )?;
-    let mut blind: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
-    for verdict in &judged.verdicts {
-        match &verdict.outcome {
-            Outcome::NotEvaluated(reason) => blind.entry(reason).or_default().push(&verdict.rule_id),
-            Outcome::Failed(reason) => {
-                writeln!(to, "warning: rule {} failed: {}", verdict.rule_id, escape::terminal(reason))?;
-            }
-            _ => {}
-        }
-    }
-    for (reason, rules) in blind {
-        writeln!(to, "          not evaluated, because {}: {}", escape::terminal(reason), rules.join(", "))?;
-    }
-    if verbose > 0 {
-        for verdict in &judged.verdicts {
-            writeln!(to, "          {:<44} {:>8.1} ms", verdict.rule_id, verdict.seconds * 1000.0)?;
-        }
-    }
-    Ok(())
-}
-
 fn exit_code(arguments: &Arguments, judged: &Report, ingested: Option<&Summary>) -> u8 {
     let code = ingested.map_or(0, |read| ingest::exit_code(read, arguments.intake.strict));
-    let severe = |finding: &Finding| arguments.fail_on.is_some_and(|least| finding.severity >= least);
+    let severe = |finding: &Finding| arguments.fail_on.is_some_and(|least| finding.rule.severity >= least);
     match code {
         0 if judged.exit_code() != 0 => judged.exit_code(),
         0 if judged.findings.iter().any(severe) => 1,

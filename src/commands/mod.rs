@@ -7,6 +7,7 @@ mod query;
 mod rules;
 mod shared;
 mod summary;
+mod verdicts;
 
 use clap::{Parser, Subcommand};
 

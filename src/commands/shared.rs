@@ -61,9 +61,6 @@ pub struct TalkArguments {
     /// Say nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
-    /// Say more; twice for everything
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub verbose: u8,
 }
 
 impl LakeArguments {

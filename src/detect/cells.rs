@@ -1,7 +1,7 @@
 //! Values of a result as JSON, cut to sizes that a finding can carry.
 
 use chrono::{DateTime, NaiveDate, SecondsFormat};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, UInt64Type,
@@ -75,24 +75,53 @@ pub fn time_text(micros: i64) -> Option<String> {
     DateTime::from_timestamp_micros(micros).map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
-/// A row of a batch as evidence: column -> value, without nulls and without the columns in `skipped`, cut to size.
-/// Columns are [`readable`].
-pub fn evidence(batch: &RecordBatch, row: usize, skipped: &[&str]) -> Value {
-    let mut object = Map::new();
-    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        if !skipped.contains(&field.name().as_str()) {
-            let found = value(column, row);
-            if !found.is_null() {
-                object.insert(field.name().clone(), found);
+/// A row as evidence, JSON text: name -> value in the order of `columns`, without nulls, cut to size. Columns are
+/// [`readable`] and sorted by name.
+pub fn evidence(columns: &[(String, ArrayRef)], row: usize) -> String {
+    let mut text = String::from("{");
+    for (name, column) in columns {
+        if column.is_null(row) {
+            continue;
+        }
+        let start = text.len();
+        text.push_str(if start == 1 { "" } else { "," });
+        push_text(&mut text, name);
+        text.push(':');
+        match column.data_type() {
+            DataType::Utf8 if column.as_string::<i32>().value_length(row) <= TEXT_LIMIT as i32 => {
+                push_text(&mut text, column.as_string::<i32>().value(row));
             }
+            _ => match value(column, row) {
+                Value::Null => text.truncate(start),
+                mut other => {
+                    cut(&mut other, TEXT_LIMIT);
+                    text.push_str(&other.to_string());
+                }
+            },
         }
     }
-    let mut whole = Value::Object(object);
-    cut(&mut whole, TEXT_LIMIT);
-    if whole.to_string().len() > ROW_LIMIT {
-        cut(&mut whole, SHORT_TEXT_LIMIT);
+    text.push('}');
+    if text.len() > ROW_LIMIT { short_evidence(columns, row) } else { text }
+}
+
+/// The same for a row that is too long: every text is cut short.
+fn short_evidence(columns: &[(String, ArrayRef)], row: usize) -> String {
+    let values = columns.iter().map(|(name, column)| (name.clone(), value(column, row)));
+    let mut whole = Value::Object(values.filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>());
+    cut(&mut whole, SHORT_TEXT_LIMIT);
+    whole.to_string()
+}
+
+/// Adds a text as JSON.
+fn push_text(to: &mut String, text: &str) {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if text.bytes().all(plain) {
+        to.push('"');
+        to.push_str(text);
+        to.push('"');
+    } else {
+        to.push_str(&Value::from(text).to_string());
     }
-    whole
 }
 
 /// Shortens a value's texts to what a finding keeps.

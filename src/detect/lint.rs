@@ -8,8 +8,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::DataFrame;
 
 use super::need::Need;
-use super::path::table_name;
-use super::{Path, Rule, samples, selftest};
+use super::path::{Path, Read, events_of, table_name};
+use super::scan::{Keys, SharedScans};
+use super::{Rule, samples, selftest};
 use crate::engine::{Engine, Settings, Window, sql_error};
 use crate::error::Result;
 
@@ -39,8 +40,8 @@ impl Linter {
         let tables = selftest::tables().map(|table| (table, Vec::new())).collect();
         let settings = Settings { threads: 1, ..Settings::default() };
         let window = Window { start: Some(samples::base_time()), ..Window::default() };
-        let engine = Engine::in_memory(settings, tables).await?.windowed(&window).await?;
-        Ok(Linter { engine })
+        let scans = SharedScans::over(&Engine::in_memory(settings, tables).await?).await?;
+        Ok(Linter { engine: scans.engine().windowed(&window).await? })
     }
 
     /// Checks one rule.
@@ -74,8 +75,7 @@ impl Linter {
 
     fn check_plan(&self, rule: &Rule, frame: &DataFrame, notes: &mut Notes) {
         let plan = frame.logical_plan();
-        let path = Path::of(plan, self.engine.context());
-        check_columns(rule, frame, &path, notes);
+        check_columns(rule, frame, events_of(plan).as_deref(), notes);
         let (used, functions) = inspect(plan);
         let listed: BTreeSet<&str> = rule.logs.iter().map(String::as_str).collect();
         let logs: BTreeSet<&str> =
@@ -91,20 +91,24 @@ impl Linter {
                 .errors
                 .push(format!("{function}() gives another answer each time; compare with `time` of events instead"));
         }
-        if let Path::Shared { table, keys } = &path
-            && table == "cloudtrail"
-            && keys.is_empty()
-        {
-            let advice =
-                "no eventName or eventSource to dispatch on, so every event is looked at; add one if the rule allows";
-            notes.warnings.push(advice.into());
+        let context = self.engine.context();
+        match context.state().optimize(plan).and_then(|optimised| Path::of(&optimised, context)) {
+            Ok(path) => {
+                let looks_at_all =
+                    |read: &Read| read.table == "cloudtrail" && read.shared.as_ref().is_none_or(Keys::is_empty);
+                if path.reads.iter().any(looks_at_all) {
+                    let advice = "no eventName or eventSource to dispatch on, so every event is looked at; add one if the rule allows";
+                    notes.warnings.push(advice.into());
+                }
+                notes.path = Some(path);
+            }
+            Err(error) => notes.errors.push(sql_error(error).to_string()),
         }
-        notes.path = Some(path);
     }
 }
 
 /// Checks what the SQL returns.
-fn check_columns(rule: &Rule, frame: &DataFrame, path: &Path, notes: &mut Notes) {
+fn check_columns(rule: &Rule, frame: &DataFrame, events_of: Option<&str>, notes: &mut Notes) {
     let schema = frame.schema();
     let kind = |name: &str| schema.fields().iter().find(|field| field.name() == name).map(|field| field.data_type());
     for name in ["time", "first_seen"] {
@@ -128,14 +132,14 @@ fn check_columns(rule: &Rule, frame: &DataFrame, path: &Path, notes: &mut Notes)
     for name in rule.entity.iter().filter(|name| kind(name).is_none()) {
         notes.errors.push(format!("the SQL has to return the entity column `{name}`"));
     }
-    let Path::Shared { table, .. } = path else {
+    let Some(table) = events_of else {
         if ["_object", "records"].iter().all(|name| kind(name).is_none()) {
             let advice = "nothing leads back to the log; return sample(_object || '#' || _record) AS records";
             notes.warnings.push(advice.into());
         }
         return;
     };
-    let id = match table.as_str() {
+    let id = match table {
         "cloudtrail" => Some("event_id"),
         "bedrock" => Some("request_id"),
         _ => None,

@@ -2,6 +2,7 @@
 
 mod cells;
 mod collect;
+mod cost;
 mod coverage;
 mod duration;
 pub mod lint;
@@ -9,16 +10,22 @@ mod need;
 mod page;
 mod params;
 mod path;
+mod question;
+mod rows;
 pub mod rule;
 pub mod runner;
 mod samples;
+mod scan;
 pub mod selftest;
 mod shelf;
 mod spelling;
+mod verdict;
 
+pub use cost::Cost;
 pub use duration::show as duration_text;
 pub use params::Param;
 pub use path::Path;
 pub use rule::Rule;
-pub use runner::{Outcome, Report, Verdict, run};
+pub use runner::{Scans, run};
 pub use shelf::{Overrides, Shelf};
+pub use verdict::{Outcome, Report, Verdict};

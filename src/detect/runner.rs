@@ -1,93 +1,31 @@
 //! Rules over a window on an engine: findings, and a verdict for every rule.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{Duration, Utc};
-use datafusion::prelude::{DataFrame, col};
-use futures::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::collect::Collector;
+use super::cost::Cost;
 use super::coverage::Coverage;
+use super::question::Question;
+use super::scan::SharedScans;
+use super::verdict::{Outcome, Report, Verdict};
 use super::{Rule, duration};
-use crate::engine::{Engine, Window, sql_error};
+use crate::engine::{Engine, Window};
 use crate::error::Result;
 use crate::findings::Finding;
 
-/// What a run says.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Findings of all rules, in the order of [`Finding::order`].
-    pub findings: Vec<Finding>,
-    /// One verdict per rule, in the order in which the rules were given.
-    pub verdicts: Vec<Verdict>,
-    /// Seconds that the run took.
-    pub seconds: f64,
-}
-
-/// What a run says about one rule.
-#[derive(Debug, Clone)]
-pub struct Verdict {
-    /// The rule.
-    pub rule_id: String,
-    /// True for rules that a user added: when they fail, the rule has to change (exit code 2).
-    pub added: bool,
-    /// The answer.
-    pub outcome: Outcome,
-    /// Seconds that the rule took.
-    pub seconds: f64,
-    /// Fresh rows that its SQL returned.
-    pub rows: u64,
-}
-
-/// The answer of a rule. Only `Quiet` says that there was nothing to find.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// This many findings.
-    Fired(usize),
-    /// Nothing, and the evidence was there.
-    Quiet,
-    /// The evidence is not there, because.
-    NotEvaluated(String),
-    /// The SQL failed, because.
-    Failed(String),
-}
-
-impl Outcome {
-    /// `fired`, `quiet`, `not evaluated` or `failed`.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Outcome::Fired(_) => "fired",
-            Outcome::Quiet => "quiet",
-            Outcome::NotEvaluated(_) => "not evaluated",
-            Outcome::Failed(_) => "failed",
-        }
-    }
-
-    /// Why there is no answer.
-    pub fn reason(&self) -> Option<&str> {
-        match self {
-            Outcome::NotEvaluated(reason) | Outcome::Failed(reason) => Some(reason),
-            Outcome::Fired(_) | Outcome::Quiet => None,
-        }
-    }
-}
-
-impl Report {
-    /// Exit code that failed rules ask for: 2 when one of the user's failed, 4 when one of ours did, else 0.
-    pub fn exit_code(&self) -> u8 {
-        let failed = |added: bool| {
-            self.verdicts.iter().any(|verdict| verdict.added == added && matches!(verdict.outcome, Outcome::Failed(_)))
-        };
-        match (failed(true), failed(false)) {
-            (true, _) => 2,
-            (false, true) => 4,
-            (false, false) => 0,
-        }
-    }
+/// How rules read tables. What they find is the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scans {
+    /// Every table once for all rules, as far as their rows fit in memory.
+    Shared,
+    /// Every rule by itself: the reference.
+    Alone,
 }
 
 /// Judges `rules` over `window`, up to `threads` of them at a time.
@@ -95,8 +33,20 @@ impl Report {
 /// `window` is the span to judge; each rule sees its own lookback before it. Whether a rule can be judged is decided by the
 /// rows of the window itself. A rule that fails has the verdict `Failed` and stops nothing; an error means that the tables
 /// could not be read.
-pub async fn run(engine: &Engine, rules: &[Rule], window: &Window, threads: usize, run_id: &str) -> Result<Report> {
+pub async fn run(
+    engine: &Engine,
+    rules: &[Rule],
+    window: &Window,
+    threads: usize,
+    scans: Scans,
+    run_id: &str,
+) -> Result<Report> {
     let (created_at, began) = (Utc::now(), Instant::now());
+    let shared = match scans {
+        Scans::Shared => Some(SharedScans::over(engine).await?),
+        Scans::Alone => None,
+    };
+    let engine = shared.as_ref().map_or(engine, SharedScans::engine);
     let judged = Window { lookback: Duration::zero(), ..window.clone() };
     let mut engines: BTreeMap<Duration, Arc<Engine>> = BTreeMap::new();
     let fresh = Arc::new(engine.windowed(&judged).await?);
@@ -119,72 +69,78 @@ pub async fn run(engine: &Engine, rules: &[Rule], window: &Window, threads: usiz
             to_judge.push((index, windowed));
         }
         let outcome = missing.map_or(Outcome::Quiet, Outcome::NotEvaluated);
-        report.verdicts.push(Verdict { rule_id: rule.id.clone(), added: rule.added, outcome, seconds: 0.0, rows: 0 });
+        let cost = Cost::default();
+        report.verdicts.push(Verdict { rule_id: rule.id.clone(), added: rule.added, outcome, rows: 0, cost });
     }
     // With more rules than threads, each rule runs on one thread: splitting small scans costs more than it gains.
     let partitions = if to_judge.len() > threads { 1 } else { threads.max(1) };
-    let permits = Arc::new(Semaphore::new(threads.max(1)));
-    let mut tasks = JoinSet::new();
-    let mut places = BTreeMap::new();
-    for (index, windowed) in to_judge {
-        let Some(rule) = rules.get(index).cloned() else { continue };
-        let (permits, run_id) = (permits.clone(), run_id.to_owned());
-        let task = tasks.spawn(async move {
-            let _permit = permits.acquire().await;
-            let started = Instant::now();
-            let answer = judge(&windowed, &rule, Some(partitions)).await;
-            let answer = answer.map(|rows| (rows.rows(), rows.finish(created_at, &run_id)));
-            (answer, started.elapsed().as_secs_f64())
-        });
-        places.insert(task.id(), index);
+    let planned = to_judge.into_iter().filter_map(|(index, windowed)| {
+        let rule = rules.get(index).cloned()?;
+        Some((index, async move { Question::plan(&windowed, &rule, Some(partitions)).await }))
+    });
+    let mut questions: Vec<(usize, Question)> = Vec::new();
+    for (index, planned) in all(planned, threads).await {
+        match planned.and_then(|planned| planned) {
+            Ok(question) => questions.push((index, question)),
+            Err(reason) => report.fail(index, reason),
+        }
     }
-    while let Some(done) = tasks.join_next_with_id().await {
-        let (id, answer, seconds) = match done {
-            Ok((id, (answer, seconds))) => (id, answer, seconds),
-            Err(error) => (error.id(), Err(format!("the query engine broke down: {error}")), 0.0),
+    let scanned = Instant::now();
+    if let Some(shared) = &shared {
+        shared.read().await?;
+    }
+    report.scanning = scanned.elapsed().as_secs_f64();
+    let run_id: Arc<str> = run_id.into();
+    let asked = questions.into_iter().filter_map(|(index, question)| {
+        let (rule, run_id) = (rules.get(index).cloned()?, run_id.clone());
+        Some((index, async move {
+            let (answer, cost) = question.ask(&rule).await;
+            (answer.map(|rows| (rows.rows(), rows.finish(created_at, &run_id))), cost)
+        }))
+    });
+    for (index, asked) in all(asked, threads).await {
+        let (answer, cost) = match asked {
+            Ok((answer, cost)) => (answer, cost),
+            Err(reason) => (Err(reason), Cost::default()),
         };
-        let Some(verdict) = places.get(&id).and_then(|index| report.verdicts.get_mut(*index)) else { continue };
-        verdict.seconds = seconds;
         match answer {
-            Ok((rows, findings)) => {
-                verdict.rows = rows;
-                verdict.outcome = if findings.is_empty() { Outcome::Quiet } else { Outcome::Fired(findings.len()) };
-                report.findings.extend(findings);
-            }
-            Err(reason) => verdict.outcome = Outcome::Failed(reason),
+            Ok((rows, findings)) => report.answer(index, rows, findings, cost),
+            Err(reason) => report.fail(index, reason),
         }
     }
     report.findings.sort_by(Finding::order);
+    report.answering = scanned.elapsed().as_secs_f64() - report.scanning;
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
 }
 
-/// Runs one rule on an engine that shows its window, and gathers its fresh rows. `partitions` limits the threads it takes.
-pub(super) async fn judge<'r>(
-    engine: &Engine,
-    rule: &'r Rule,
-    partitions: Option<usize>,
-) -> std::result::Result<Collector<'r>, String> {
-    let sql = rule.bound_sql().map_err(|error| error.to_string())?;
-    let frame = engine.sql(&sql).await.map_err(|error| error.to_string())?;
-    if frame.schema().fields().iter().all(|field| field.name() != "fresh") {
-        return Err("the SQL has to return `fresh`; select it, or bool_or(fresh) AS fresh".into());
+/// Runs the tasks, up to `threads` at a time, and returns what they return in the order given. A task that panics is an error.
+async fn all<T: Send + 'static>(
+    tasks: impl Iterator<Item = (usize, impl Future<Output = T> + Send + 'static)>,
+    threads: usize,
+) -> BTreeMap<usize, std::result::Result<T, String>> {
+    let permits = Arc::new(Semaphore::new(threads.max(1)));
+    let mut running = JoinSet::new();
+    let mut places = BTreeMap::new();
+    for (index, task) in tasks {
+        let permits = permits.clone();
+        let handle = running.spawn(async move {
+            let _permit = permits.acquire().await;
+            task.await
+        });
+        places.insert(handle.id(), index);
     }
-    let frame = frame.filter(col("fresh")).map_err(|error| sql_error(error).to_string())?;
-    let frame = match partitions {
-        Some(count) => {
-            let (mut state, plan) = frame.into_parts();
-            state.config_mut().options_mut().execution.target_partitions = count;
-            DataFrame::new(state, plan)
+    let mut done = BTreeMap::new();
+    while let Some(ended) = running.join_next_with_id().await {
+        let (id, returned) = match ended {
+            Ok((id, returned)) => (id, Ok(returned)),
+            Err(error) => (error.id(), Err(format!("the query engine broke down: {error}"))),
+        };
+        if let Some(index) = places.get(&id) {
+            done.insert(*index, returned);
         }
-        None => frame,
-    };
-    let mut batches = frame.execute_stream().await.map_err(|error| sql_error(error).to_string())?;
-    let mut collector = Collector::new(rule);
-    while let Some(batch) = batches.next().await {
-        collector.add(&batch.map_err(|error| sql_error(error).to_string())?)?;
     }
-    Ok(collector)
+    done
 }
 
 /// The window in words, for reasons.

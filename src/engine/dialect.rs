@@ -15,8 +15,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 
 use super::spelling::{Names, Spelling};
-use super::suggest;
 use super::tokens::{self, Values};
+use super::{leaves, suggest};
 use crate::error::{Error, Result};
 use crate::table::Table;
 
@@ -34,7 +34,7 @@ pub async fn plan(
     let plan = plan.map_err(|error| suggest::explain(context, tables, error))?;
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     read_only.verify_plan(&plan).map_err(|error| suggest::explain(context, tables, error))?;
-    json_as_text(plan).map_err(|error| suggest::explain(context, tables, error))
+    json_as_text(plan).and_then(leaves::flatten).map_err(|error| suggest::explain(context, tables, error))
 }
 
 /// Results of `->` can hold any type of JSON value; at the end of a query they become JSON text, which every output can show.

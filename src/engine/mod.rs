@@ -4,6 +4,7 @@ pub mod address;
 pub mod arn;
 mod dialect;
 pub mod functions;
+mod leaves;
 mod nested;
 mod precedence;
 pub mod queries;
@@ -20,6 +21,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::DataFrame;
 
@@ -47,12 +49,8 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// An engine over stored tables. Providers have the schema of [`Table::schema`] and the partition column `date`.
     pub async fn new(settings: Settings, tables: Vec<(&'static Table, Arc<dyn TableProvider>)>) -> Result<Engine> {
-        let context = session::context(&settings, session::runtime(&settings)?)?;
-        for (table, provider) in &tables {
-            nested::present(&context, table, provider.clone(), None).await?;
-        }
-        views::register(&context, None).await?;
-        Ok(Engine { context, tables, settings })
+        let runtime = session::runtime(&settings)?;
+        Engine::build(settings, runtime, tables, None).await
     }
 
     /// An engine over batches in memory, in the schema of [`Table::schema`]: for a rule's own tests.
@@ -68,12 +66,33 @@ impl Engine {
 
     /// The same tables, each shown as the rows of `window` with a boolean column `fresh`.
     pub async fn windowed(&self, window: &Window) -> Result<Engine> {
-        let context = session::context(&self.settings, self.context.runtime_env())?;
+        Engine::build(self.settings.clone(), self.context.runtime_env(), self.tables.clone(), Some(window)).await
+    }
+
+    /// The same tables, each read through what `replace` makes of its provider.
+    pub async fn with_providers(
+        &self,
+        mut replace: impl FnMut(Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>>,
+    ) -> Result<Engine> {
+        let mut tables = Vec::with_capacity(self.tables.len());
         for (table, provider) in &self.tables {
-            nested::present(&context, table, provider.clone(), Some(window)).await?;
+            tables.push((*table, replace(provider.clone())?));
         }
-        views::register(&context, Some(window)).await?;
-        Ok(Engine { context, tables: self.tables.clone(), settings: self.settings.clone() })
+        Engine::build(self.settings.clone(), self.context.runtime_env(), tables, None).await
+    }
+
+    async fn build(
+        settings: Settings,
+        runtime: Arc<RuntimeEnv>,
+        tables: Vec<(&'static Table, Arc<dyn TableProvider>)>,
+        window: Option<&Window>,
+    ) -> Result<Engine> {
+        let context = session::context(&settings, runtime)?;
+        for (table, provider) in &tables {
+            nested::present(&context, table, provider.clone(), window).await?;
+        }
+        views::register(&context, window).await?;
+        Ok(Engine { context, tables, settings })
     }
 
     /// Plans a read-only query. Anything that would write, create, drop or change settings is refused.

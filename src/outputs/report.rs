@@ -21,7 +21,7 @@ pub fn write(findings: &[Finding], to: &mut dyn Write) -> Result<()> {
         return writeln!(to, "No findings.");
     }
     for severity in SEVERITIES {
-        let group: Vec<&Finding> = findings.iter().filter(|f| f.severity == severity).collect();
+        let group: Vec<&Finding> = findings.iter().filter(|f| f.rule.severity == severity).collect();
         if group.is_empty() {
             continue;
         }
@@ -51,7 +51,7 @@ fn table(findings: &[&Finding]) -> Table {
     for finding in findings {
         table.add_row([
             Cell::new(finding.first_seen.format("%Y-%m-%d %H:%M:%S")),
-            text(&format!("{} ({})", finding.title, finding.rule_id)),
+            text(&format!("{} ({})", finding.rule.title, finding.rule.rule_id)),
             text(who(finding)),
             text(&place(finding)),
             text(finding.source_ip.as_deref().unwrap_or_default()),

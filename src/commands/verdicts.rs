@@ -1,0 +1,91 @@
+//! What rules answered, and what that took, for people and programs.
+
+use std::collections::BTreeMap;
+use std::io::{Result, Write};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::summary::grouped;
+use crate::detect::{Outcome, Report, Verdict};
+use crate::outputs::escape;
+
+/// Writes how many rules fired, were quiet or could not be judged and why, and which failed.
+pub fn write(report: &Report, to: &mut dyn Write) -> Result<()> {
+    let count = |wanted: fn(&Outcome) -> bool| report.verdicts.iter().filter(|v| wanted(&v.outcome)).count();
+    writeln!(
+        to,
+        "Judged    {} rules in {:.1} s: {} fired, {} quiet, {} not evaluated",
+        report.verdicts.len(),
+        report.seconds,
+        count(|o| matches!(o, Outcome::Fired(_))),
+        count(|o| matches!(o, Outcome::Quiet)),
+        count(|o| matches!(o, Outcome::NotEvaluated(_)))
+    )?;
+    let mut blind: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for verdict in &report.verdicts {
+        match &verdict.outcome {
+            Outcome::NotEvaluated(reason) => blind.entry(reason).or_default().push(&verdict.rule_id),
+            Outcome::Failed(reason) => {
+                writeln!(to, "warning: rule {} failed: {}", verdict.rule_id, escape::terminal(reason))?;
+            }
+            _ => {}
+        }
+    }
+    for (reason, rules) in blind {
+        writeln!(to, "          not evaluated, because {}: {}", escape::terminal(reason), rules.join(", "))?;
+    }
+    Ok(())
+}
+
+/// Writes what each judged rule took, the dearest first.
+pub fn write_costs(report: &Report, to: &mut dyn Write) -> Result<()> {
+    writeln!(
+        to,
+        "Cost      planning and coverage {:.0} ms, shared scans {:.0} ms, rest of the rules {:.0} ms",
+        1e3 * (report.seconds - report.scanning - report.answering),
+        1e3 * report.scanning,
+        1e3 * report.answering
+    )?;
+    let (plan, scan, answer) = ("plan ms", "scan ms", "rest ms");
+    writeln!(
+        to,
+        "          {:<48} {:<7} {:>13} {:>11} {:>11} {plan:>8} {scan:>8} {answer:>8}",
+        "rule", "scan", "rows examined", "matched", "returned"
+    )?;
+    let mut judged: Vec<&Verdict> = report.verdicts.iter().filter(|v| v.cost.time() > Duration::ZERO).collect();
+    judged.sort_by_key(|verdict| std::cmp::Reverse(verdict.cost.time()));
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    for verdict in judged {
+        let cost = &verdict.cost;
+        writeln!(
+            to,
+            "          {:<48} {:<7} {:>13} {:>11} {:>11} {:>8.1} {:>8.1} {:>8.1}",
+            verdict.rule_id,
+            cost.way(),
+            grouped(cost.examined),
+            grouped(cost.matched),
+            grouped(verdict.rows),
+            milliseconds(cost.planning),
+            milliseconds(cost.scanning),
+            milliseconds(cost.answering)
+        )?;
+    }
+    Ok(())
+}
+
+/// A verdict as JSON.
+pub fn as_json(verdict: &Verdict) -> serde_json::Value {
+    let findings = if let Outcome::Fired(findings) = verdict.outcome { findings } else { 0 };
+    json!({
+        "rule_id": verdict.rule_id,
+        "outcome": verdict.outcome.as_str(),
+        "findings": findings,
+        "because": verdict.outcome.reason(),
+        "seconds": verdict.cost.time().as_secs_f64(),
+        "scan": verdict.cost.way(),
+        "rows_examined": verdict.cost.examined,
+        "rows_matched": verdict.cost.matched,
+        "rows": verdict.rows,
+    })
+}

@@ -1,0 +1,128 @@
+//! One scan of a table for a group of leaves.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::{DataFusionError, Result as PlanResult};
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::utils::{conjunction, disjunction};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::prelude::{DataFrame, col, lit};
+use futures::StreamExt;
+use tokio::task::JoinSet;
+
+use super::dispatch::{Dispatcher, Memory};
+use super::keys::DISPATCH;
+use super::leaf::Leaf;
+use super::memory::Budget;
+use super::table::is_selective;
+use crate::engine::Engine;
+
+/// Rows of a batch: with fewer, the cost of a call per leaf and batch shows.
+const BATCH: usize = 65_536;
+
+/// Reads `table` once and gives each leaf its rows.
+pub async fn read(
+    engine: &Engine,
+    table: &Arc<dyn TableProvider>,
+    leaves: &[Arc<Leaf>],
+    budget: &Arc<Budget>,
+) -> PlanResult<()> {
+    let schema = table.schema();
+    let columns = columns(leaves, &schema);
+    let mut state = engine.context().state();
+    *state.config_mut() = state.config().clone().with_batch_size(BATCH);
+    let plan = scan(&state, table, prefilter(leaves), &columns).await?;
+    let dispatcher = Arc::new(Dispatcher::new(&state, &schema, &columns, leaves, budget.clone())?);
+    let mut tasks = JoinSet::new();
+    for partition in 0..plan.output_partitioning().partition_count() {
+        let mut batches = plan.execute(partition, state.task_ctx())?;
+        let dispatcher = dispatcher.clone();
+        tasks.spawn(async move {
+            let mut memory = Memory::default();
+            while let Some(batch) = batches.next().await {
+                dispatcher.examine(partition, &batch?, &mut memory)?;
+            }
+            Ok::<(), DataFusionError>(())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.map_err(|error| DataFusionError::External(Box::new(error)))??;
+    }
+    for leaf in leaves {
+        leaf.close(async |leaf| alone(engine.context(), table, leaf).await).await?;
+    }
+    Ok(())
+}
+
+/// Columns of the table that some leaf reads or wants, by position.
+fn columns(leaves: &[Arc<Leaf>], schema: &datafusion::arrow::datatypes::Schema) -> Vec<usize> {
+    let mut columns: BTreeSet<usize> = leaves.iter().flat_map(|leaf| leaf.projection.iter().copied()).collect();
+    let read = leaves.iter().flat_map(|leaf| &leaf.filters).flat_map(|filter| filter.column_refs());
+    columns.extend(read.filter_map(|column| schema.index_of(&column.name).ok()));
+    columns.extend(DISPATCH.iter().filter_map(|column| schema.index_of(column).ok()));
+    columns.into_iter().collect()
+}
+
+/// A condition that every row meets that some leaf wants, and few others: with it, other columns of other rows are not
+/// even decoded.
+fn prefilter(leaves: &[Arc<Leaf>]) -> Option<Expr> {
+    // Almost all leaves have one of a few windows; a leaf without any sees all times.
+    let mut windows: Vec<Option<Expr>> = Vec::new();
+    for leaf in leaves {
+        let window = conjunction(leaf.filters.iter().filter(|filter| !is_selective(filter)).cloned());
+        if !windows.contains(&window) {
+            windows.push(window);
+        }
+    }
+    let window = windows.into_iter().collect::<Option<Vec<Expr>>>().and_then(disjunction);
+    let mut values: [BTreeSet<&String>; DISPATCH.len()] = Default::default();
+    let mut others = Vec::new();
+    for leaf in leaves {
+        let keyed =
+            DISPATCH.iter().zip(&mut values).find_map(|(column, values)| Some((leaf.keys.values(column)?, values)));
+        match keyed {
+            Some((wanted, values)) => values.extend(wanted),
+            None => others.extend(conjunction(leaf.filters.iter().cloned())),
+        }
+    }
+    let listed = DISPATCH.iter().zip(values).filter(|(_, values)| !values.is_empty());
+    let listed = listed.map(|(column, values)| col(*column).in_list(values.into_iter().map(lit).collect(), false));
+    conjunction(window.into_iter().chain(disjunction(listed.chain(others))))
+}
+
+/// The plan that reads `columns` of the rows that meet `condition`.
+async fn scan(
+    state: &SessionState,
+    table: &Arc<dyn TableProvider>,
+    condition: Option<Expr>,
+    columns: &[usize],
+) -> PlanResult<Arc<dyn ExecutionPlan>> {
+    let context = SessionContext::new_with_state(state.clone());
+    let schema = table.schema();
+    let names: Vec<Expr> = columns
+        .iter()
+        .filter_map(|column| schema.fields().get(*column))
+        .map(|field| Expr::Column(datafusion::common::Column::from_name(field.name())))
+        .collect();
+    let mut frame = context.read_table(table.clone())?;
+    if let Some(condition) = condition {
+        frame = frame.filter(condition)?;
+    }
+    let plan: LogicalPlan = frame.select(names)?.into_unoptimized_plan();
+    DataFrame::new(state.clone(), plan).create_physical_plan().await
+}
+
+/// The plan of a leaf that reads its table by itself, in one partition.
+async fn alone(
+    context: &SessionContext,
+    table: &Arc<dyn TableProvider>,
+    leaf: &Leaf,
+) -> PlanResult<Arc<dyn ExecutionPlan>> {
+    let plan = scan(&context.state(), table, conjunction(leaf.filters.iter().cloned()), &leaf.projection).await?;
+    Ok(Arc::new(CoalescePartitionsExec::new(plan)))
+}

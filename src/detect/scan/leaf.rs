@@ -1,0 +1,244 @@
+//! A place where a query reads a table with conditions: what it asks for, and the rows once they are there.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result as PlanResult, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::memory::MemoryStream;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ReplaceChildrenOptions,
+};
+
+use super::keys::Keys;
+use super::memory::{Budget, Share};
+
+/// Rows up to which the pieces of a leaf become one batch: many tiny batches cost more than one copy.
+const ONE_BATCH: usize = 65_536;
+
+/// What a query wants of a table.
+#[derive(Debug)]
+pub struct Leaf {
+    /// Wanted columns of the table, by position.
+    pub projection: Vec<usize>,
+    /// Their schema.
+    pub schema: SchemaRef,
+    /// Conditions, all of which a row must meet.
+    pub filters: Vec<Expr>,
+    /// What they demand of the dispatch columns.
+    pub keys: Keys,
+    kept: Mutex<Kept>,
+    full: AtomicBool,
+    answer: OnceLock<Answer>,
+    examined: AtomicU64,
+    matched: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+/// Rows that the scan found so far.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Partition of the scan, and rows of one of its batches.
+    pieces: Vec<(usize, RecordBatch)>,
+    held: Option<Share>,
+    error: Option<DataFusionError>,
+}
+
+/// Where the rows come from in the end.
+#[derive(Debug)]
+enum Answer {
+    Rows { batches: Vec<RecordBatch>, _held: Option<Share> },
+    Alone(Arc<dyn ExecutionPlan>),
+    Failed(Arc<DataFusionError>),
+}
+
+impl Leaf {
+    /// Nothing found yet.
+    pub fn new(projection: Vec<usize>, schema: SchemaRef, filters: Vec<Expr>, keys: Keys) -> Leaf {
+        Leaf {
+            projection,
+            schema,
+            filters,
+            keys,
+            kept: Mutex::default(),
+            full: AtomicBool::new(false),
+            answer: OnceLock::new(),
+            examined: AtomicU64::new(0),
+            matched: AtomicU64::new(0),
+            nanoseconds: AtomicU64::new(0),
+        }
+    }
+
+    /// Rows that were looked at for it.
+    pub fn examined(&self) -> u64 {
+        self.examined.load(Ordering::Relaxed)
+    }
+
+    /// Rows that met its conditions.
+    pub fn matched(&self) -> u64 {
+        self.matched.load(Ordering::Relaxed)
+    }
+
+    /// Time that evaluating its conditions took, over all threads.
+    pub fn time(&self) -> Duration {
+        Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
+    }
+
+    /// The plan that reads the table for it alone, when its rows did not fit in memory.
+    pub fn alone(&self) -> Option<&Arc<dyn ExecutionPlan>> {
+        match self.answer.get() {
+            Some(Answer::Alone(plan)) => Some(plan),
+            _ => None,
+        }
+    }
+
+    /// True when no more rows are wanted.
+    pub(super) fn is_closed(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// Counts rows that were looked at.
+    pub(super) fn count(&self, examined: usize, matched: usize, time: Duration) {
+        self.examined.fetch_add(examined as u64, Ordering::Relaxed);
+        self.matched.fetch_add(matched as u64, Ordering::Relaxed);
+        self.nanoseconds.fetch_add(time.as_nanos().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Keeps rows, or gives up keeping any when the budget is used up.
+    pub(super) fn keep(&self, partition: usize, rows: RecordBatch, budget: &Arc<Budget>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_closed() {
+            return;
+        }
+        if kept.held.get_or_insert_with(|| budget.share()).grow(rows.get_array_memory_size()) {
+            kept.pieces.push((partition, rows));
+        } else {
+            self.full.store(true, Ordering::Relaxed);
+            *kept = Kept::default();
+        }
+    }
+
+    /// Its conditions failed on a row: the queries that read it fail, others go on.
+    pub(super) fn fail(&self, error: DataFusionError) {
+        self.full.store(true, Ordering::Relaxed);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Kept { error: Some(error), ..Kept::default() };
+    }
+
+    /// The scan is over: the rows in the order of the scan's partitions, or `alone` when they did not fit.
+    pub(super) async fn close<F>(&self, alone: F) -> PlanResult<()>
+    where
+        F: AsyncFnOnce(&Leaf) -> PlanResult<Arc<dyn ExecutionPlan>>,
+    {
+        let Kept { mut pieces, held, error } =
+            std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let answer = if let Some(error) = error {
+            Answer::Failed(Arc::new(error))
+        } else if self.is_closed() {
+            Answer::Alone(alone(self).await?)
+        } else {
+            pieces.sort_by_key(|(partition, _)| *partition);
+            let mut batches: Vec<RecordBatch> = pieces.into_iter().map(|(_, rows)| rows).collect();
+            if batches.len() > 1 && batches.iter().map(RecordBatch::num_rows).sum::<usize>() <= ONE_BATCH {
+                batches = vec![concat_batches(&self.schema, &batches)?];
+            }
+            Answer::Rows { batches, _held: held }
+        };
+        // Each leaf is closed once, by the one scan that reads it.
+        let _ = self.answer.set(answer);
+        Ok(())
+    }
+}
+
+/// Leaves below a plan.
+pub fn leaves(plan: &Arc<dyn ExecutionPlan>) -> Vec<Arc<Leaf>> {
+    let mut found = Vec::new();
+    let mut waiting = vec![plan];
+    while let Some(node) = waiting.pop() {
+        match node.downcast_ref::<LeafExec>() {
+            Some(exec) => found.push(exec.leaf.clone()),
+            None => waiting.extend(node.children()),
+        }
+    }
+    found
+}
+
+/// The leaf in a physical plan.
+#[derive(Debug)]
+pub struct LeafExec {
+    leaf: Arc<Leaf>,
+    properties: Arc<PlanProperties>,
+}
+
+impl LeafExec {
+    /// One partition with the rows of `leaf`.
+    pub fn new(leaf: Arc<Leaf>) -> LeafExec {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(leaf.schema.clone()),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        LeafExec { leaf, properties: Arc::new(properties) }
+    }
+}
+
+impl DisplayAs for LeafExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedScanLeaf: {}", self.leaf.keys)
+    }
+}
+
+impl ExecutionPlan for LeafExec {
+    fn name(&self) -> &'static str {
+        "SharedScanLeaf"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> PlanResult<TreeNodeRecursion>,
+    ) -> PlanResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> PlanResult<SendableRecordBatchStream> {
+        match self.leaf.answer.get() {
+            Some(Answer::Rows { batches, .. }) => {
+                Ok(Box::pin(MemoryStream::try_new(batches.clone(), self.leaf.schema.clone(), None)?))
+            }
+            Some(Answer::Alone(plan)) => plan.execute(partition, context),
+            Some(Answer::Failed(error)) => Err(DataFusionError::Shared(error.clone())),
+            None => internal_err!("a query ran before its table was read"),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A table that hands out leaves instead of scans, for queries whose conditions leave few rows.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DFSchema, Result as PlanResult};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::keys::Keys;
+use super::leaf::{Leaf, LeafExec};
+use crate::engine::sql_error;
+use crate::error::Result;
+use crate::table::DATE;
+
+/// A table behind a shared scan.
+#[derive(Debug)]
+pub struct SharedTable {
+    inner: Arc<dyn TableProvider>,
+    columns: DFSchema,
+    leaves: Mutex<Vec<Arc<Leaf>>>,
+}
+
+impl SharedTable {
+    /// Nothing asked for yet.
+    pub fn new(inner: Arc<dyn TableProvider>) -> Result<SharedTable> {
+        let columns = DFSchema::try_from(inner.schema()).map_err(sql_error)?;
+        Ok(SharedTable { inner, columns, leaves: Mutex::default() })
+    }
+
+    /// The table itself.
+    pub fn inner(&self) -> &Arc<dyn TableProvider> {
+        &self.inner
+    }
+
+    /// Leaves that were asked for since the last call, in the order of what they ask for: planning runs on many threads.
+    pub fn take_leaves(&self) -> Vec<Arc<Leaf>> {
+        std::mem::take(&mut *self.leaves.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// True for a condition on more than the time of a row: only such conditions leave few rows of a window.
+pub fn is_selective(condition: &Expr) -> bool {
+    condition.column_refs().iter().any(|column| column.name != "time" && column.name != DATE)
+}
+
+#[async_trait]
+impl TableProvider for SharedTable {
+    fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        self.inner.table_type()
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> PlanResult<Vec<TableProviderFilterPushDown>> {
+        if filters.iter().any(|filter| is_selective(filter)) {
+            return Ok(vec![TableProviderFilterPushDown::Exact; filters.len()]);
+        }
+        self.inner.supports_filters_pushdown(filters)
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let Some(condition) = conjunction(filters.iter().cloned()).filter(|_| filters.iter().any(is_selective)) else {
+            return self.inner.scan(state, projection, filters, limit).await;
+        };
+        let keys = Keys::of(&state.create_physical_expr(condition, &self.columns)?);
+        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema().fields().len()).collect());
+        let schema = Arc::new(self.schema().project(&projection)?);
+        let leaf = Arc::new(Leaf::new(projection, schema, filters.to_vec(), keys));
+        self.leaves.lock().unwrap_or_else(PoisonError::into_inner).push(leaf.clone());
+        Ok(Arc::new(LeafExec::new(leaf)))
+    }
+}

@@ -1,0 +1,96 @@
+//! What a run says: findings, and for every rule an answer, or why there is none, and what that took.
+
+use super::cost::Cost;
+use crate::findings::Finding;
+
+/// What a run says.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Findings of all rules, in the order of [`Finding::order`].
+    pub findings: Vec<Finding>,
+    /// One verdict per rule, in the order in which the rules were given.
+    pub verdicts: Vec<Verdict>,
+    /// Seconds that the run took.
+    pub seconds: f64,
+    /// Seconds of it in which tables were read once for all rules.
+    pub scanning: f64,
+    /// Seconds of it after those, in which rules went on with their rows.
+    pub answering: f64,
+}
+
+/// What a run says about one rule.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// The rule.
+    pub rule_id: String,
+    /// True for rules that a user added: when they fail, the rule has to change (exit code 2).
+    pub added: bool,
+    /// The answer.
+    pub outcome: Outcome,
+    /// Fresh rows that its SQL returned.
+    pub rows: u64,
+    /// What that took.
+    pub cost: Cost,
+}
+
+/// The answer of a rule. Only `Quiet` says that there was nothing to find.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// This many findings.
+    Fired(usize),
+    /// Nothing, and the evidence was there.
+    Quiet,
+    /// The evidence is not there, because.
+    NotEvaluated(String),
+    /// The SQL failed, because.
+    Failed(String),
+}
+
+impl Outcome {
+    /// `fired`, `quiet`, `not evaluated` or `failed`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Outcome::Fired(_) => "fired",
+            Outcome::Quiet => "quiet",
+            Outcome::NotEvaluated(_) => "not evaluated",
+            Outcome::Failed(_) => "failed",
+        }
+    }
+
+    /// Why there is no answer.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Outcome::NotEvaluated(reason) | Outcome::Failed(reason) => Some(reason),
+            Outcome::Fired(_) | Outcome::Quiet => None,
+        }
+    }
+}
+
+impl Report {
+    /// What the rule at `index` found.
+    pub(super) fn answer(&mut self, index: usize, rows: u64, findings: Vec<Finding>, cost: Cost) {
+        let Some(verdict) = self.verdicts.get_mut(index) else { return };
+        (verdict.rows, verdict.cost) = (rows, cost);
+        verdict.outcome = if findings.is_empty() { Outcome::Quiet } else { Outcome::Fired(findings.len()) };
+        self.findings.extend(findings);
+    }
+
+    /// The rule at `index` has no answer because its SQL failed.
+    pub(super) fn fail(&mut self, index: usize, reason: String) {
+        if let Some(verdict) = self.verdicts.get_mut(index) {
+            verdict.outcome = Outcome::Failed(reason);
+        }
+    }
+
+    /// Exit code that failed rules ask for: 2 when one of the user's failed, 4 when one of ours did, else 0.
+    pub fn exit_code(&self) -> u8 {
+        let failed = |added: bool| {
+            self.verdicts.iter().any(|verdict| verdict.added == added && matches!(verdict.outcome, Outcome::Failed(_)))
+        };
+        match (failed(true), failed(false)) {
+            (true, _) => 2,
+            (false, true) => 4,
+            (false, false) => 0,
+        }
+    }
+}
