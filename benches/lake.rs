@@ -213,10 +213,10 @@ fn made_rule(number: u64) -> Rule {
     let service = &kinds.first().expect("a kind").0;
     let names: Vec<String> = kinds.iter().map(|(_, name)| format!("'{name}'")).collect();
     let mut condition = format!("eventSource = '{service}.amazonaws.com' AND eventName IN ({})", names.join(", "));
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         condition.push_str(" AND errorCode IS NULL");
     }
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         condition.push_str(" AND userIdentity.type = 'AssumedRole'");
     }
     condition.push_str(&format!(" AND requestParameters LIKE '%thing-{}\"%'", number % 1_000));
