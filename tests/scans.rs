@@ -205,7 +205,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         .enable_all()
         .build()
         .expect("a runtime")
-        .block_on(async { future.await })
+        .block_on(future)
 }
 
 const PLENTY: usize = 256 << 20;
