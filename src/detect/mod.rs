@@ -18,6 +18,7 @@ mod samples;
 mod scan;
 pub mod selftest;
 mod shelf;
+pub mod sigma;
 mod spelling;
 mod verdict;
 

@@ -27,6 +27,11 @@ pub fn logs() -> impl Iterator<Item = &'static str> {
     PLAIN.keys().copied()
 }
 
+/// The plain event of a log.
+pub(super) fn plain(log: &str) -> Option<Map<String, Value>> {
+    PLAIN.get(log).cloned()
+}
+
 /// The time of the plain events.
 pub fn base_time() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 10, 1, 12, 0, 0).single().unwrap_or_default()
