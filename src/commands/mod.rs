@@ -1,6 +1,7 @@
 //! The command line: one file per command, and what they share.
 
 mod hunt;
+mod import;
 mod ingest;
 mod lake;
 mod query;

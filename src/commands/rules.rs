@@ -1,4 +1,4 @@
-//! `trailhound rules`: list, show, test, lint and start detection rules.
+//! `trailhound rules`: list, show, test, lint, start and import detection rules.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
+use super::import;
 use crate::detect::lint::Linter;
 use crate::detect::rule::{Need, is_snake_case};
 use crate::detect::{Rule, Shelf, duration_text, selftest};
@@ -14,10 +15,10 @@ use crate::error::{Error, Result};
 use crate::findings::{Purpose, Severity};
 use crate::outputs::escape;
 
-/// List, show, test and lint detection rules, or start a new one
+/// List, show, test and lint detection rules, start a new one, or import Sigma rules
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  trailhound rules list --severity high --log bedrock\n  trailhound rules show stopped_trail\n  trailhound rules new identity/borrowed_root\n  trailhound rules test detections/identity/borrowed_root.toml"
+    after_help = "Examples:\n  trailhound rules list --severity high --log bedrock\n  trailhound rules show stopped_trail\n  trailhound rules new identity/borrowed_root\n  trailhound rules test detections/identity/borrowed_root.toml\n  trailhound rules import sigma/rules/cloud/aws --dir rules/sigma"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -73,6 +74,7 @@ enum Action {
         #[arg(long, default_value = "detections", value_name = "FOLDER")]
         dir: PathBuf,
     },
+    Import(import::Arguments),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -106,6 +108,7 @@ enum Format {
 pub async fn run(arguments: Arguments) -> Result<u8> {
     let mut page = String::new();
     let code = match arguments.action {
+        Action::Import(arguments) => import::run(arguments).await?,
         Action::New { name, dir } => {
             let path = start(&name, &dir)?;
             page.push_str(&format!("wrote {}; edit it, then: trailhound rules test {0}\n", path.display()));
