@@ -1,8 +1,8 @@
 //! Sigma rules for CloudTrail, VPC flow logs and Bedrock as rules of ours, or why one cannot be.
 //!
 //! A Sigma document becomes a [`check::Check`], a tree of questions about fields, and that becomes SQL and two tests: an
-//! event for which the tree holds, and one for which it does not. Correlations become queries over the events of the rules
-//! that they name. The specification is at <https://github.com/SigmaHQ/sigma-specification>.
+//! event for which the tree holds, and one for which it does not. Correlations become queries over the events of the
+//! rules that they name. The specification is at <https://github.com/SigmaHQ/sigma-specification>.
 
 mod check;
 mod condition;
@@ -12,6 +12,7 @@ mod encoding;
 mod event;
 mod fields;
 mod header;
+mod measure;
 mod modifiers;
 mod page;
 mod pattern;
@@ -209,7 +210,10 @@ fn rule(documents: &[Document], document: &Document, source: &str) -> Result<(St
         Ok(Body::Rule(log, check)) => single::page(*log, check),
         Ok(Body::Correlation(correlation)) => related::page(documents, document, correlation),
     };
-    let page = page.map_err(fail)?;
+    let mut page = page.map_err(fail)?;
+    if document.header.status == "deprecated" {
+        page.gaps.push("its author calls it deprecated, because another rule takes its place".into());
+    }
     if page.sql.len() > LONGEST_SQL {
         return Err(fail(format!("its SQL would have more than {LONGEST_SQL} bytes")));
     }

@@ -16,7 +16,8 @@ pub enum Piece {
 pub struct Pattern(Vec<Piece>);
 
 impl Pattern {
-    /// Reads a value. A backslash before `*`, `?` or another backslash stands for that character; any other is a backslash.
+    /// Reads a value. A backslash before `*`, `?` or another backslash stands for that character; any other backslash is
+    /// one.
     pub fn read(value: &str) -> Pattern {
         let mut pattern = Pattern::default();
         let mut letters = value.chars().peekable();

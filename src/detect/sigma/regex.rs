@@ -7,7 +7,7 @@ const LONGEST: usize = 4_096;
 /// Times that a repetition is repeated in a sample, at most.
 const MOST_REPEATS: u32 = 64;
 
-/// Reads an expression with the flags `i`, `m` and `s`; returns a text that matches, or why the expression cannot be used.
+/// Reads an expression with the flags `i`, `m` and `s`: a text that matches, or why the expression cannot be used.
 pub fn read(expression: &str, flags: &str) -> Result<String, String> {
     if expression.len() > LONGEST {
         return Err(format!("the regular expression has more than {LONGEST} bytes"));

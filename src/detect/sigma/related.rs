@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::correlation::{Correlation, Measure};
 use super::fields::{Field, Form, Log};
+use super::measure::{Query, counted, measure_column};
 use super::page::Page;
 use super::{Body, Document, LONGEST_SQL, rehearsal, single, sql};
 
@@ -74,58 +75,17 @@ pub fn page(documents: &[Document], document: &Document, correlation: &Correlati
             (relation.sql(), format!("${name}"))
         })
         .collect();
-    let holds = |measure: &str| {
-        limits.iter().map(|(sign, limit)| format!("{measure} {sign} {limit}")).collect::<Vec<_>>().join(" AND ")
-    };
-    let span = format!("INTERVAL '{} seconds'", correlation.timespan);
-    let slot = format!("date_bin({span}, time)");
-    let by = |more: &[&str]| names.iter().copied().chain(more.iter().copied()).collect::<Vec<_>>().join(", ");
-    let mut shown: String = names.iter().map(|name| format!("{name}, ")).collect();
-    for (column, as_what) in [("max(of_account)", "account_id"), ("sample(caller)", "principals")] {
-        if !names.contains(&as_what) {
-            shown.push_str(&format!("{column} AS {as_what}, "));
-        }
-    }
-    let records = "sample(event_id) AS event_ids, sample(_object || '#' || _record) AS records";
     let mut entity: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     if entity.is_empty() {
         entity.push("account_id".into());
     }
-    let times = "max(time) AS time, min(time) AS first_seen";
-    let text = if correlation.is_sliding() {
-        rows.sql = counted(correlation, &rows.sql, &names);
-        let measure = measure_column(correlation);
-        let held = holds(measure);
-        let most = holds(&format!("max({measure})"));
-        format!(
-            "WITH counted AS (\n{}\n)\nSELECT {times}, bool_or(fresh AND {held}) AS fresh,\n       {shown}max(hits) AS event_count,\n       {records}\nFROM counted\nGROUP BY {}\nHAVING {most}\n",
-            rows.sql,
-            by(&[&slot])
-        )
-    } else if correlation.measure == Measure::Share {
+    if correlation.measure == Measure::Share {
         entity.push("value".into());
-        let counts = format!(
-            "SELECT {times}, bool_or(fresh) AS fresh, {shown}measured AS value, {slot} AS slot,\n       count(*) AS event_count, {records}\nFROM (\n{}\n) AS matched\nGROUP BY {}",
-            rows.sql,
-            by(&["measured", &slot])
-        );
-        format!(
-            "WITH counts AS (\n{counts}\n),\nshares AS (\n  SELECT *, 100.0 * event_count / sum(event_count) OVER (PARTITION BY {}) AS share FROM counts\n)\nSELECT * FROM shares WHERE {}\n",
-            by(&["slot"]),
-            holds("share")
-        )
-    } else {
-        let measure = aggregate(&correlation.measure);
-        format!(
-            "WITH matched AS (\n{}\n)\nSELECT {times}, bool_or(fresh) AS fresh,\n       {shown}count(*) AS event_count, {measure} AS measure,\n       {records}\nFROM matched\nGROUP BY {}\nHAVING {}\n",
-            rows.sql,
-            by(&[&slot]),
-            holds(&measure)
-        )
-    };
+    }
+    let sql = Query { correlation, groups: &names, limits: &limits }.write(&rows.sql);
     if !correlation.is_sliding() {
-        let told = "limits from above and averages are judged in slots of the timespan, which begin at full ones; a slot that is not over may change";
-        rows.gaps.push(told.into());
+        let told = "limits from above and averages are judged in slots of the timespan's length";
+        rows.gaps.push(format!("{told}, of which one that is not over may still change"));
     }
     if correlation.measure == Measure::Sequence {
         rows.gaps.push("events of the same instant count as being in order".into());
@@ -138,7 +98,7 @@ pub fn page(documents: &[Document], document: &Document, correlation: &Correlati
         entity,
         lookback: length(rows.history + correlation.timespan),
         quiet: length(correlation.timespan.max(3_600)),
-        sql: text,
+        sql,
         tests: rehearsal::tests(documents, document, correlation)?,
     })
 }
@@ -268,11 +228,13 @@ fn of_rule(
                     if wanted.is_number { format!("CAST({} AS DOUBLE)", field.number_sql()) } else { field.text_sql() };
                 columns.push_str(&format!(", {text} AS {}", wanted.column));
             }
-            let sql = format!(
-                "  SELECT time, fresh, {caller} AS caller, {account} AS of_account, {id} AS event_id, _object, _record{STEP}{columns}\n  FROM {}\n  WHERE {}",
-                log.table(),
-                sql::conjuncts(check).join("\n    AND ")
-            );
+            let conditions = sql::conjuncts(check).join("\n    AND ");
+            let sql = [
+                format!("  SELECT time, fresh, {caller} AS caller, {account} AS of_account, {id} AS event_id,"),
+                format!("         _object, _record{STEP}{columns}"),
+                format!("  FROM {}\n  WHERE {conditions}", log.table()),
+            ]
+            .join("\n");
             let (logs, needs) = (BTreeSet::from([*log]), BTreeSet::from([single::need(*log, check)]));
             Ok(Rows { sql, logs, needs, gaps: single::gaps(check), history: 0 })
         }
@@ -288,7 +250,7 @@ fn of_rule(
             let mut all = own.clone();
             all.extend(wanted.iter().cloned());
             let mut rows = matched(documents, document, inner, &all, &prefix, depth + 1)?;
-            let measured = counted_with(inner, &rows.sql, &names, &prefix);
+            let measured = counted(inner, &rows.sql, &names, &prefix);
             let limits: Vec<String> = inner
                 .limits
                 .iter()
@@ -309,71 +271,5 @@ fn of_rule(
             rows.history += inner.timespan;
             Ok(rows)
         }
-    }
-}
-
-/// The column that a correlation's limits are about.
-fn measure_column(correlation: &Correlation) -> &'static str {
-    if correlation.measure == Measure::Events { "hits" } else { "measure" }
-}
-
-fn counted(correlation: &Correlation, rows: &str, groups: &[&str]) -> String {
-    counted_with(correlation, rows, groups, "")
-}
-
-/// Rows with what was measured in the timespan up to each: `hits` events, and `measure`.
-fn counted_with(correlation: &Correlation, rows: &str, groups: &[&str], prefix: &str) -> String {
-    let span = format!("INTERVAL '{} seconds'", correlation.timespan);
-    let partition = if groups.is_empty() { String::new() } else { format!("PARTITION BY {} ", groups.join(", ")) };
-    let window = format!("({partition}ORDER BY time RANGE BETWEEN {span} PRECEDING AND CURRENT ROW)");
-    let hits = format!("count(*) OVER {window} AS {prefix}hits");
-    let step = format!("{prefix}step");
-    let mut source = format!("(\n{rows}\n  ) AS {prefix}matched");
-    let measure = match correlation.measure {
-        Measure::Values => {
-            let several: Vec<String> =
-                (1..correlation.fields.len()).map(|place| format!(", {prefix}measured_{place}")).collect();
-            let value = if several.is_empty() {
-                format!("{prefix}measured")
-            } else {
-                format!("concat_ws('|', {prefix}measured{})", several.concat())
-            };
-            Some(format!("count(DISTINCT {value}) OVER {window}"))
-        }
-        Measure::Sum => Some(format!("sum({prefix}measured) OVER {window}")),
-        Measure::Rules => {
-            let each = (0..correlation.rules.len())
-                .map(|rule| format!("coalesce(max(CASE WHEN {step} = {rule} THEN 1 END) OVER {window}, 0)"));
-            Some(each.collect::<Vec<_>>().join("\n         + "))
-        }
-        Measure::Sequence => {
-            // The latest beginning of a sequence that a row of each rule ends, rule by rule.
-            let mut begun = String::new();
-            for rule in 0..correlation.rules.len() {
-                let start = match rule {
-                    0 => format!("CASE WHEN {step} = 0 THEN time END"),
-                    _ => format!("CASE WHEN {step} = {rule} THEN max({begun}) OVER {window} END"),
-                };
-                begun = format!("{prefix}begun_{rule}");
-                source = format!("(\n  SELECT *, {start} AS {begun}\n  FROM {source}\n  ) AS {prefix}chain_{rule}");
-            }
-            let count = correlation.rules.len();
-            Some(format!("CASE WHEN {begun} >= time - {span} THEN {count} ELSE 0 END"))
-        }
-        Measure::Events | Measure::Average | Measure::Percentile(_) | Measure::Share => None,
-    };
-    let measure = measure.map(|measure| format!(",\n         {measure} AS {prefix}measure")).unwrap_or_default();
-    format!("  SELECT *, {hits}{measure}\n  FROM {source}")
-}
-
-/// What is measured over a slot.
-fn aggregate(measure: &Measure) -> String {
-    match measure {
-        Measure::Values => "count(DISTINCT measured)".into(),
-        Measure::Sum => "sum(measured)".into(),
-        Measure::Average => "avg(measured)".into(),
-        Measure::Percentile(share) => format!("percentile_cont({share:?}) WITHIN GROUP (ORDER BY measured)"),
-        Measure::Rules | Measure::Sequence => "count(DISTINCT step)".into(),
-        Measure::Events | Measure::Share => "count(*)".into(),
     }
 }

@@ -12,7 +12,8 @@ use super::sql;
 pub fn columns(log: Log) -> &'static str {
     match log {
         Log::CloudTrail => {
-            "time, fresh, coalesce(principal(userIdentity.arn), userIdentity.userName, userIdentity.invokedBy) AS principal,
+            "time, fresh,
+       coalesce(principal(userIdentity.arn), userIdentity.userName, userIdentity.invokedBy) AS principal,
        userIdentity.accessKeyId AS access_key_id, recipientAccountId AS account_id, awsRegion AS region,
        sourceIPAddress AS source_ip, userAgent AS user_agent, eventSource AS event_source, eventName AS event_name,
        coalesce(errorCode, 'ok') AS outcome, requestParameters AS request, eventID AS event_id, requestID AS request_id,
