@@ -150,7 +150,8 @@ async fn check(import: &mut Import, dir: &Path) -> Result<Vec<Imported>> {
                 continue;
             }
         };
-        match linter.check(&rule).await.errors.first() {
+        let notes = linter.check(&rule).await;
+        match notes.errors.first() {
             Some(error) => import.refused.push(refusal(&imported, format!("its SQL does not fit: {error}"))),
             None => {
                 readable.push(rule);

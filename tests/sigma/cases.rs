@@ -133,6 +133,18 @@ pub const CASES: &[Case] = &[
         &["", r#"errorCode = "AccessDenied", errorMessage = "no""#],
     ),
     case(
+        "exists below JSON",
+        "  s: {requestParameters.force.now|exists: true, requestParameters.slow|exists: false}\n  condition: s",
+        &["requestParameters.force.now = false", r#"requestParameters.force.now = """#],
+        &["", r#"requestParameters.force.later = 1"#, "requestParameters = { force = { now = 1 }, slow = [] }"],
+    ),
+    case(
+        "keywords with quotes",
+        "  keywords: ['say \"hello\"']\n  condition: keywords",
+        &[r#"requestParameters.note = 'they say "hello" to all'"#, r#"userAgent = 'say "hello"'"#],
+        &[r#"userAgent = "say hello""#],
+    ),
+    case(
         "null and the empty text",
         "  a: {errorCode: null}\n  b: {userAgent: ''}\n  condition: a and b",
         &[r#"userAgent = """#],

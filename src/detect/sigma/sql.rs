@@ -55,7 +55,7 @@ fn written(check: &Check) -> (String, bool) {
                 joined(checks.iter().map(|inner| bracketed(&Check::not(inner.clone()))).collect(), " AND ")
             }
             Check::Leaf(field, Test::Null) => exists(field, false),
-            Check::Leaf(field, Test::Exists) => exists(field, true),
+            Check::Leaf(field, Test::Exists) => present(field, true),
             Check::Leaf(field, Test::Text(pattern, _)) if pattern.is_anything() => exists(field, true),
             _ => (format!("({}) IS NOT TRUE", written(inner).0), false),
         },
@@ -203,6 +203,13 @@ fn exists(field: &Field, negated: bool) -> (String, bool) {
     }
 }
 
+/// Whether a field is there, be it null or empty where JSON can tell.
+fn present(field: &Field, negated: bool) -> (String, bool) {
+    let Form::Below(column, keys) = &field.form else { return exists(field, negated) };
+    let found = format!("json_contains({column}, {})", path(keys));
+    if negated { (format!("({found}) IS NOT TRUE"), false) } else { (found, false) }
+}
+
 fn leaf(field: &Field, test: &Test) -> (String, bool) {
     if let Form::List(column, name) = &field.form {
         if matches!(test, Test::Null | Test::Exists) {
@@ -218,7 +225,7 @@ fn leaf(field: &Field, test: &Test) -> (String, bool) {
     }
     match test {
         Test::Null => exists(field, true),
-        Test::Exists => exists(field, false),
+        Test::Exists => present(field, false),
         Test::Text(pattern, cased) => text(field, pattern, *cased),
         Test::Number(relation, value) => {
             (format!("{} {} {}", field.number_sql(), relation.sql(), number(*value)), false)
@@ -278,7 +285,7 @@ fn text(field: &Field, pattern: &Pattern, cased: bool) -> (String, bool) {
         }
         None => {
             let cased = cased || (!pattern.head().is_empty() && is_canonical(field, pattern.head()));
-            let in_json = matches!(field.form, Form::Json);
+            let in_json = matches!(field.form, Form::Json | Form::Everything(_));
             parts.push(like(&field.text_sql(), &pattern.like(), pattern.has_letters(), cased));
             if in_json && pattern.like_in_json() != pattern.like() {
                 parts.push(like(&field.sql, &pattern.like_in_json(), pattern.has_letters(), cased));
