@@ -120,7 +120,7 @@ async fn a_lake_is_written_with_the_credentials_of_the_role() {
     let mut journal = lake.begin().await.unwrap();
     let row = ObjectRow { uri: "s3://b/k".to_owned(), version: "1".to_owned(), ..ObjectRow::default() };
     let mut writer = lake.writer(&OBJECTS, Default::default());
-    writer.push(batch(&[row], 1_790_000_000_000_000, "run").unwrap().into(), &[(20_000, 0)]);
+    writer.push(&batch(&[row], 1_790_000_000_000_000, "run").unwrap().into(), &[(20_000, 0)]);
     let mut part = writer.drain().remove(0).encode().unwrap();
     lake.store(&mut part).await.unwrap();
     let mut rival = lake.begin().await.unwrap();

@@ -1,6 +1,7 @@
 //! Rows wait here by day until there are enough of them for a file.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, TimestampMicrosecondArray};
@@ -23,12 +24,14 @@ impl Default for WriterSettings {
     }
 }
 
-/// Day of each row of a batch by its event time, counted from 1970 UTC.
-pub fn days(batch: &Batch) -> Vec<i32> {
+/// Day of these rows of a batch by their event time, counted from 1970 UTC.
+pub fn days(batch: &Batch, rows: Range<usize>) -> Vec<i32> {
     const MICROS_PER_DAY: i64 = 86_400_000_000;
-    match batch.rows.column(0).as_any().downcast_ref::<TimestampMicrosecondArray>() {
-        Some(times) => times.values().iter().map(|time| time.div_euclid(MICROS_PER_DAY) as i32).collect(),
-        None => vec![0; batch.rows.num_rows()],
+    let times = batch.rows.column(0).as_any().downcast_ref::<TimestampMicrosecondArray>();
+    let times = times.and_then(|times| times.values().get(rows.clone()));
+    match times {
+        Some(times) => times.iter().map(|time| time.div_euclid(MICROS_PER_DAY) as i32).collect(),
+        None => vec![0; rows.len()],
     }
 }
 
@@ -40,6 +43,8 @@ pub struct Writer {
     settings: WriterSettings,
     days: BTreeMap<i32, Waiting>,
     turn: u64,
+    /// The last batch, with the bytes that one of its rows takes.
+    measured: Option<(Arc<Batch>, usize)>,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +57,7 @@ struct Waiting {
 
 impl Writer {
     pub(super) fn new(table: &'static Table, identified: bool, settings: WriterSettings) -> Self {
-        Writer { table, identified, settings, days: BTreeMap::new(), turn: 0 }
+        Writer { table, identified, settings, days: BTreeMap::new(), turn: 0, measured: None }
     }
 
     /// The table that it writes.
@@ -61,13 +66,21 @@ impl Writer {
     }
 
     /// Takes the given rows (day since 1970, index in the batch) of a batch.
-    pub fn push(&mut self, batch: Arc<Batch>, rows: &[(i32, usize)]) {
-        let row_bytes = batch.rows.get_array_memory_size() / batch.rows.num_rows().max(1);
+    pub fn push(&mut self, batch: &Arc<Batch>, rows: &[(i32, usize)]) {
+        // Many small objects have their rows in one batch, which is measured once.
+        let row_bytes = match &self.measured {
+            Some((measured, row_bytes)) if Arc::ptr_eq(measured, batch) => *row_bytes,
+            _ => {
+                let row_bytes = batch.rows.get_array_memory_size() / batch.rows.num_rows().max(1);
+                self.measured = Some((batch.clone(), row_bytes));
+                row_bytes
+            }
+        };
         self.turn += 1;
         for &(day, row) in rows {
             let waiting = self.days.entry(day).or_default();
-            if waiting.last_turn != self.turn {
-                waiting.last_turn = self.turn;
+            waiting.last_turn = self.turn;
+            if waiting.batches.last().is_none_or(|last| !Arc::ptr_eq(last, batch)) {
                 waiting.batches.push(batch.clone());
             }
             waiting.rows.push((waiting.batches.len() - 1, row));
@@ -77,8 +90,8 @@ impl Writer {
 
     /// Takes all rows of a batch.
     pub fn push_all(&mut self, batch: Batch) {
-        let rows: Vec<(i32, usize)> = days(&batch).into_iter().zip(0..).collect();
-        self.push(Arc::new(batch), &rows);
+        let rows: Vec<(i32, usize)> = days(&batch, 0..batch.ids.len()).into_iter().zip(0..).collect();
+        self.push(&Arc::new(batch), &rows);
     }
 
     /// Bytes of the rows that wait.

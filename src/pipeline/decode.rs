@@ -1,7 +1,8 @@
-//! One object from bytes to rows: load, hash, unpack, decode. Runs on the thread pool.
+//! Objects from bytes to rows: load, hash, unpack, decode. Runs on the thread pool.
 
 use sha2::{Digest, Sha256};
 
+use super::stretch::{Stretch, share};
 use crate::findings::hex;
 use crate::intake::Fetched;
 use crate::intake::bodies::BodyReader;
@@ -31,7 +32,9 @@ pub struct Content {
     pub sha256: String,
     /// Bytes after decompression.
     pub unpacked: u64,
-    /// Rows, quarantine and counts.
+    /// Its rows, in the order of [`LOG_TYPES`].
+    pub rows: Vec<Stretch>,
+    /// Quarantine and counts; its rows were taken out.
     pub decoded: Decoded,
     /// The quarantine row of an object that could not be read to its end.
     pub spoiled: Option<Batch>,
@@ -39,8 +42,31 @@ pub struct Content {
     pub problem: Option<String>,
 }
 
+/// Reads several objects, whose rows share batches. The other arguments are those of [`read`].
+pub fn read_all(group: Vec<Fetched>, limit: u64, bodies: &BodyReader, now: i64) -> Vec<ReadObject> {
+    let mut objects: Vec<ReadObject> = group.into_iter().map(|fetched| read(fetched, limit, bodies, now)).collect();
+    for log in LOG_TYPES {
+        let mut batches = Vec::new();
+        let mut owners = Vec::new();
+        for content in objects.iter_mut().flat_map(|object| &mut object.content) {
+            let all = std::mem::take(&mut content.decoded.batches);
+            let (of_log, rest): (Vec<Batch>, Vec<Batch>) =
+                all.into_iter().partition(|batch| std::ptr::eq(batch.table, log.table));
+            owners.push(of_log.len());
+            batches.extend(of_log);
+            content.decoded.batches = rest;
+        }
+        let mut stretches = share(batches).into_iter();
+        let contents = objects.iter_mut().flat_map(|object| &mut object.content);
+        for (content, count) in contents.zip(owners) {
+            content.rows.extend(stretches.by_ref().take(count));
+        }
+    }
+    objects
+}
+
 /// Reads one object. `limit` bounds its size after decompression; `now` (microseconds UTC) dates quarantined records.
-pub fn read(fetched: Fetched, limit: u64, bodies: &BodyReader, now: i64) -> ReadObject {
+fn read(fetched: Fetched, limit: u64, bodies: &BodyReader, now: i64) -> ReadObject {
     let (found, packed) = match fetched.load() {
         Ok(loaded) => loaded,
         Err((found, reason)) => {
@@ -56,8 +82,14 @@ pub fn read(fetched: Fetched, limit: u64, bodies: &BodyReader, now: i64) -> Read
         _ => framing::decode(&found.uri, &unpacked.bytes, &neighbours, now),
     };
     let spoiled = unpacked.problem.as_ref().and_then(|problem| sink::spoiled(&found.uri, problem, now));
-    let content =
-        Content { sha256, unpacked: unpacked.bytes.len() as u64, decoded, spoiled, problem: unpacked.problem };
+    let content = Content {
+        sha256,
+        unpacked: unpacked.bytes.len() as u64,
+        rows: Vec::new(),
+        decoded,
+        spoiled,
+        problem: unpacked.problem,
+    };
     ReadObject { uri: found.uri, version: found.version, size, content: Ok(content) }
 }
 

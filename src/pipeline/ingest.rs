@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::decode::{self, ReadObject};
+use super::stretch::Stretch;
 use super::summary::{Kept, Summary};
 use crate::error::{Error, Result};
 use crate::intake::bodies::BodyReader;
@@ -18,7 +19,6 @@ use crate::lake::objects::{self as record, OBJECTS, ObjectRow};
 use crate::lake::{Job, Journal, Known, Lake, Part, Writer, WriterSettings, days};
 use crate::logs::LOG_TYPES;
 use crate::logs::framing;
-use crate::logs::rows::Batch;
 use crate::logs::sink::QUARANTINE;
 
 /// How an ingest runs.
@@ -168,7 +168,7 @@ impl<'a> Walk<'a> {
                 let (sender, bodies) = (sender.clone(), bodies.clone());
                 let (turn, limit, now) = (next_group, self.settings.limit, self.now);
                 pool.spawn(move || {
-                    let read = group.into_iter().map(|object| decode::read(object, limit, &bodies, now)).collect();
+                    let read = decode::read_all(group, limit, &bodies, now);
                     let _ = sender.send(Done::Decoded(turn, read));
                 });
                 next_group += 1;
@@ -235,9 +235,9 @@ impl<'a> Walk<'a> {
             ..ObjectRow::default()
         };
         let mut kept = vec![Kept::default(); LOG_TYPES.len()];
-        for batch in content.decoded.batches.drain(..) {
-            let Some(log) = LOG_TYPES.iter().position(|log| log.table.name == batch.table.name) else { continue };
-            let stored = self.store(log, batch).await?;
+        for rows in content.rows.drain(..) {
+            let Some(log) = LOG_TYPES.iter().position(|log| log.table.name == rows.batch.table.name) else { continue };
+            let stored = self.store(log, rows).await?;
             kept[log].stored += stored.stored;
             kept[log].duplicates += stored.duplicates;
             row.stored += stored.stored;
@@ -253,13 +253,15 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Keeps the events of a batch that the lake does not have.
-    async fn store(&mut self, log: usize, batch: Batch) -> Result<Kept> {
-        let days = days(&batch);
+    /// Keeps the events that the lake does not have.
+    async fn store(&mut self, log: usize, rows: Stretch) -> Result<Kept> {
+        let Stretch { batch, rows } = rows;
+        let days = days(&batch, rows.clone());
         let known = &mut self.known[log];
         let mut new = Vec::with_capacity(days.len());
         let mut loaded = None;
-        for (row, (&day, &id)) in days.iter().zip(&batch.ids).enumerate() {
+        let ids = batch.ids.get(rows.clone()).unwrap_or_default();
+        for (row, (&day, &id)) in rows.zip(days.iter().zip(ids)) {
             if loaded != Some(day) {
                 known.load(day).await?;
                 loaded = Some(day);
@@ -271,7 +273,7 @@ impl<'a> Walk<'a> {
         let kept = Kept { stored: new.len() as u64, duplicates: (days.len() - new.len()) as u64 };
         self.rows += new.len();
         if !new.is_empty() {
-            self.writers[log].push(Arc::new(batch), &new);
+            self.writers[log].push(&batch, &new);
         }
         Ok(kept)
     }

@@ -3,6 +3,7 @@
 mod decode;
 mod findings;
 mod ingest;
+mod stretch;
 pub mod summary;
 
 pub use findings::keep as keep_findings;
