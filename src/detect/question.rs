@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, col};
@@ -12,6 +13,24 @@ use super::Rule;
 use super::collect::Collector;
 use super::cost::Cost;
 use crate::engine::{Engine, sql_error};
+
+/// How a rule joins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Joins {
+    /// By hash: fast, one side in memory.
+    Hashed,
+    /// By sorting both sides, which goes to disk when memory ends.
+    Sorted,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct Failure {
+    /// What happened.
+    pub reason: String,
+    /// True when memory ended: the same question in a way that spills to disk may work.
+    pub out_of_memory: bool,
+}
 
 /// The plan of a rule, limited to fresh rows.
 #[derive(Debug)]
@@ -23,7 +42,12 @@ pub struct Question {
 
 impl Question {
     /// Plans a rule on an engine that shows its window. `partitions` limits the threads that it takes.
-    pub async fn plan(engine: &Engine, rule: &Rule, partitions: Option<usize>) -> Result<Question, String> {
+    pub async fn plan(
+        engine: &Engine,
+        rule: &Rule,
+        partitions: Option<usize>,
+        joins: Joins,
+    ) -> Result<Question, String> {
         let began = Instant::now();
         let sql = rule.bound_sql().map_err(|error| error.to_string())?;
         let frame = engine.sql(&sql).await.map_err(|error| error.to_string())?;
@@ -35,6 +59,7 @@ impl Question {
         if let Some(count) = partitions {
             state.config_mut().options_mut().execution.target_partitions = count;
         }
+        state.config_mut().options_mut().optimizer.prefer_hash_join = joins == Joins::Hashed;
         let context = state.task_ctx();
         let plan = DataFrame::new(state, logical).create_physical_plan().await;
         let plan = plan.map_err(|error| sql_error(error).to_string())?;
@@ -42,7 +67,7 @@ impl Question {
     }
 
     /// Gathers the fresh rows of `rule`, for which this was planned.
-    pub async fn ask(self, rule: &Rule) -> (Result<Collector<'_>, String>, Cost) {
+    pub async fn ask(self, rule: &Rule) -> (Result<Collector<'_>, Failure>, Cost) {
         let Question { plan, context, mut cost } = self;
         let began = Instant::now();
         let answer = gather(plan.clone(), context, rule).await;
@@ -52,11 +77,22 @@ impl Question {
     }
 }
 
-async fn gather(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>, rule: &Rule) -> Result<Collector<'_>, String> {
-    let mut batches = execute_stream(plan, context).map_err(|error| sql_error(error).to_string())?;
+async fn gather(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    rule: &Rule,
+) -> Result<Collector<'_>, Failure> {
+    let mut batches = execute_stream(plan, context)?;
     let mut collector = Collector::new(rule);
     while let Some(batch) = batches.next().await {
-        collector.add(&batch.map_err(|error| sql_error(error).to_string())?)?;
+        collector.add(&batch?).map_err(|reason| Failure { reason, out_of_memory: false })?;
     }
     Ok(collector)
+}
+
+impl From<DataFusionError> for Failure {
+    fn from(error: DataFusionError) -> Failure {
+        let out_of_memory = matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
+        Failure { reason: sql_error(error).to_string(), out_of_memory }
+    }
 }

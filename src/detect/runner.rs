@@ -5,13 +5,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::{Duration, Utc};
+use chrono::{DateTime, Duration, Utc};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::cost::Cost;
 use super::coverage::Coverage;
-use super::question::Question;
+use super::question::{Joins, Question};
 use super::scan::SharedScans;
 use super::verdict::{Outcome, Report, Verdict};
 use super::{Rule, duration};
@@ -41,77 +41,136 @@ pub async fn run(
     scans: Scans,
     run_id: &str,
 ) -> Result<Report> {
-    let (created_at, began) = (Utc::now(), Instant::now());
+    let began = Instant::now();
+    let mut run = Run {
+        rules,
+        window,
+        threads: threads.max(1),
+        created_at: Utc::now(),
+        run_id: run_id.into(),
+        report: Report::default(),
+    };
     let shared = match scans {
         Scans::Shared => Some(SharedScans::over(engine).await?),
         Scans::Alone => None,
     };
-    let engine = shared.as_ref().map_or(engine, SharedScans::engine);
-    let judged = Window { lookback: Duration::zero(), ..window.clone() };
-    let mut engines: BTreeMap<Duration, Arc<Engine>> = BTreeMap::new();
-    let fresh = Arc::new(engine.windowed(&judged).await?);
-    let coverage = Coverage::measure(&fresh, rules).await?;
-    engines.insert(Duration::zero(), fresh);
-    let place = describe(window);
-    let mut report = Report::default();
-    let mut to_judge: Vec<(usize, Arc<Engine>)> = Vec::new();
-    for (index, rule) in rules.iter().enumerate() {
-        let missing = coverage.missing(rule, &place);
-        if missing.is_none() {
-            // Without a start everything is fresh, and there is no history before it.
-            let lookback = if window.start.is_some() { rule.lookback } else { Duration::zero() };
-            let known = engines.get(&lookback).cloned();
-            let windowed = match known {
-                Some(windowed) => windowed,
-                None => Arc::new(engine.windowed(&Window { lookback, ..window.clone() }).await?),
-            };
-            engines.insert(lookback, windowed.clone());
-            to_judge.push((index, windowed));
-        }
-        let outcome = missing.map_or(Outcome::Quiet, Outcome::NotEvaluated);
-        let cost = Cost::default();
-        report.verdicts.push(Verdict { rule_id: rule.id.clone(), added: rule.added, outcome, rows: 0, cost });
-    }
-    // With more rules than threads, each rule runs on one thread: splitting small scans costs more than it gains.
-    let partitions = if to_judge.len() > threads { 1 } else { threads.max(1) };
-    let planned = to_judge.into_iter().filter_map(|(index, windowed)| {
-        let rule = rules.get(index).cloned()?;
-        Some((index, async move { Question::plan(&windowed, &rule, Some(partitions)).await }))
-    });
-    let mut questions: Vec<(usize, Question)> = Vec::new();
-    for (index, planned) in all(planned, threads).await {
-        match planned.and_then(|planned| planned) {
-            Ok(question) => questions.push((index, question)),
-            Err(reason) => report.fail(index, reason),
-        }
-    }
+    let judgeable = run.judgeable(shared.as_ref().map_or(engine, SharedScans::engine)).await?;
+    let questions = run.plan(judgeable).await;
     let scanned = Instant::now();
     if let Some(shared) = &shared {
         shared.read().await?;
     }
-    report.scanning = scanned.elapsed().as_secs_f64();
-    let run_id: Arc<str> = run_id.into();
-    let asked = questions.into_iter().filter_map(|(index, question)| {
-        let (rule, run_id) = (rules.get(index).cloned()?, run_id.clone());
-        Some((index, async move {
-            let (answer, cost) = question.ask(&rule).await;
-            (answer.map(|rows| (rows.rows(), rows.finish(created_at, &run_id))), cost)
-        }))
-    });
-    for (index, asked) in all(asked, threads).await {
-        let (answer, cost) = match asked {
-            Ok((answer, cost)) => (answer, cost),
-            Err(reason) => (Err(reason), Cost::default()),
-        };
-        match answer {
-            Ok((rows, findings)) => report.answer(index, rows, findings, cost),
-            Err(reason) => report.fail(index, reason),
-        }
+    run.report.scanning = scanned.elapsed().as_secs_f64();
+    // One at a time, so that each has all the memory.
+    for index in run.ask(questions).await {
+        run.ask_spilling(engine, index).await?;
     }
+    let mut report = run.report;
     report.findings.sort_by(Finding::order);
     report.answering = scanned.elapsed().as_secs_f64() - report.scanning;
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// A run in progress.
+struct Run<'a> {
+    rules: &'a [Rule],
+    window: &'a Window,
+    threads: usize,
+    created_at: DateTime<Utc>,
+    run_id: Arc<str>,
+    report: Report,
+}
+
+impl Run<'_> {
+    /// Gives each rule its verdict as far as the evidence decides it; returns the others with the engine that shows what
+    /// they look at.
+    async fn judgeable(&mut self, engine: &Engine) -> Result<Vec<(usize, Arc<Engine>)>> {
+        let fresh = Window { lookback: Duration::zero(), ..self.window.clone() };
+        let fresh = Arc::new(engine.windowed(&fresh).await?);
+        let coverage = Coverage::measure(&fresh, self.rules).await?;
+        let place = describe(self.window);
+        let mut engines = BTreeMap::from([(Duration::zero(), fresh)]);
+        let mut judgeable = Vec::new();
+        for (index, rule) in self.rules.iter().enumerate() {
+            let missing = coverage.missing(rule, &place);
+            if missing.is_none() {
+                let view = self.view(rule);
+                let windowed = match engines.get(&view.lookback) {
+                    Some(windowed) => windowed.clone(),
+                    None => Arc::new(engine.windowed(&view).await?),
+                };
+                engines.insert(view.lookback, windowed.clone());
+                judgeable.push((index, windowed));
+            }
+            let outcome = missing.map_or(Outcome::Quiet, Outcome::NotEvaluated);
+            let (rule_id, added) = (rule.id.clone(), rule.added);
+            self.report.verdicts.push(Verdict { rule_id, added, outcome, rows: 0, cost: Cost::default() });
+        }
+        Ok(judgeable)
+    }
+
+    /// The window with what `rule` sees before it. Without a start everything is fresh, and there is nothing before it.
+    fn view(&self, rule: &Rule) -> Window {
+        let lookback = if self.window.start.is_some() { rule.lookback } else { Duration::zero() };
+        Window { lookback, ..self.window.clone() }
+    }
+
+    /// Plans rules on their engines.
+    async fn plan(&mut self, judgeable: Vec<(usize, Arc<Engine>)>) -> Vec<(usize, Question)> {
+        // With more rules than threads, each rule runs on one thread: splitting small scans costs more than it gains.
+        let partitions = if judgeable.len() > self.threads { 1 } else { self.threads };
+        let tasks = judgeable.into_iter().filter_map(|(index, windowed)| {
+            let rule = self.rules.get(index).cloned()?;
+            Some((index, async move { Question::plan(&windowed, &rule, Some(partitions), Joins::Hashed).await }))
+        });
+        let mut questions = Vec::new();
+        for (index, planned) in all(tasks, self.threads).await {
+            match planned.and_then(|planned| planned) {
+                Ok(question) => questions.push((index, question)),
+                Err(reason) => self.report.fail(index, reason),
+            }
+        }
+        questions
+    }
+
+    /// Takes the answers of rules; returns those for which memory ended.
+    async fn ask(&mut self, questions: Vec<(usize, Question)>) -> Vec<usize> {
+        let tasks = questions.into_iter().filter_map(|(index, question)| {
+            let (rule, created_at, run_id) = (self.rules.get(index).cloned()?, self.created_at, self.run_id.clone());
+            Some((index, async move {
+                let (answer, cost) = question.ask(&rule).await;
+                (answer.map(|rows| (rows.rows(), rows.finish(created_at, &run_id))), cost)
+            }))
+        });
+        let mut too_large = Vec::new();
+        for (index, asked) in all(tasks, self.threads).await {
+            match asked {
+                Ok((Ok((rows, findings)), cost)) => self.report.answer(index, rows, findings, cost),
+                Ok((Err(failure), _)) if failure.out_of_memory => too_large.push(index),
+                Ok((Err(failure), _)) => self.report.fail(index, failure.reason),
+                Err(reason) => self.report.fail(index, reason),
+            }
+        }
+        too_large
+    }
+
+    /// Asks a rule again by itself, with joins that go to disk when memory ends.
+    async fn ask_spilling(&mut self, engine: &Engine, index: usize) -> Result<()> {
+        let Some(rule) = self.rules.get(index) else { return Ok(()) };
+        let windowed = engine.windowed(&self.view(rule)).await?;
+        match Question::plan(&windowed, rule, Some(1), Joins::Sorted).await {
+            Err(reason) => self.report.fail(index, reason),
+            Ok(question) => match question.ask(rule).await {
+                (Ok(rows), cost) => {
+                    let (count, findings) = (rows.rows(), rows.finish(self.created_at, &self.run_id));
+                    self.report.answer(index, count, findings, cost);
+                }
+                (Err(failure), _) => self.report.fail(index, failure.reason),
+            },
+        }
+        Ok(())
+    }
 }
 
 /// Runs the tasks, up to `threads` at a time, and returns what they return in the order given. A task that panics is an error.
@@ -119,7 +178,7 @@ async fn all<T: Send + 'static>(
     tasks: impl Iterator<Item = (usize, impl Future<Output = T> + Send + 'static)>,
     threads: usize,
 ) -> BTreeMap<usize, std::result::Result<T, String>> {
-    let permits = Arc::new(Semaphore::new(threads.max(1)));
+    let permits = Arc::new(Semaphore::new(threads));
     let mut running = JoinSet::new();
     let mut places = BTreeMap::new();
     for (index, task) in tasks {

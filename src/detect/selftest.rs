@@ -14,7 +14,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::coverage::Coverage;
-use super::question::Question;
+use super::question::{Joins, Question};
 use super::rule::Test;
 use super::{Rule, samples};
 use crate::engine::window::{dated_schema, with_date};
@@ -107,8 +107,8 @@ impl Bench {
         let start = test.fresh_from.map(|offset| samples::base_time() + offset);
         let lookback = if start.is_some() { rule.lookback } else { Duration::zero() };
         let engine = self.engine_for(Window { start, end: None, lookback }).await.map_err(|error| error.to_string())?;
-        let (collected, _) = Question::plan(engine, rule, None).await?.ask(rule).await;
-        let findings = collected?.finish(samples::base_time(), &"test".into());
+        let (collected, _) = Question::plan(engine, rule, None, Joins::Hashed).await?.ask(rule).await;
+        let findings = collected.map_err(|failure| failure.reason)?.finish(samples::base_time(), &"test".into());
         match (test.fires, findings.is_empty()) {
             (true, true) => Err(format!("should fire, but found nothing fresh in {rows}")),
             (false, false) => Err(format!("should stay quiet, but fired:\n{}", told(&findings))),
