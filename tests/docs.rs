@@ -1,11 +1,12 @@
 //! The generated pages in docs/ are as the code is. `UPDATE=1 cargo test --test docs` rewrites them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
 use clap::CommandFactory;
 use trailhound::commands::Cli;
-use trailhound::detect::Shelf;
+use trailhound::detect::{Rule, Shelf};
 use trailhound::engine::{functions, queries, views};
 use trailhound::pipeline;
 use trailhound::table::{Kind, Table};
@@ -90,6 +91,62 @@ fn sql_functions() {
         writeln!(text, "```sql\n{}\n-- {}\n```\n", function.example, function.result).unwrap();
     }
     page("functions.md", &text);
+}
+
+/// What a rule says of itself in one scheme.
+type TagsOf = fn(&Rule) -> Vec<String>;
+
+/// A threat of the catalogue that the logs cannot show.
+#[derive(serde::Deserialize)]
+struct OutOfReach {
+    id: String,
+    reason: String,
+}
+
+#[derive(serde::Deserialize)]
+struct OutOfReachPage {
+    threat: Vec<OutOfReach>,
+}
+
+#[test]
+fn coverage() {
+    let shelf = Shelf::built_in().unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let out_of_reach = std::fs::read_to_string(folder.join("out_of_reach.toml")).unwrap();
+    let out_of_reach: OutOfReachPage = toml::from_str(&out_of_reach).unwrap();
+    let mut text = String::from(
+        "# Coverage\n\nWhich rules look for what. A rule that covers a technique sees some of its forms; its gaps say which not.\n",
+    );
+    let tags: [(&str, TagsOf); 5] = [
+        ("Threats of our catalogue", |rule| rule.threats.clone()),
+        ("MITRE ATLAS", |rule| rule.atlas.clone()),
+        ("MITRE ATT&CK", |rule| rule.attack.clone()),
+        ("OWASP Top 10 for LLM applications (2025) and for agentic applications (2026)", |rule| rule.owasp.clone()),
+        ("AWS AI Security Framework: layer and phase", |rule| {
+            vec![format!("{}, {}", rule.layer.as_str(), rule.phase.as_str())]
+        }),
+    ];
+    for (title, tags_of) in tags {
+        let mut covered: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for rule in shelf.rules() {
+            for tag in tags_of(rule) {
+                covered.entry(tag).or_default().push(&rule.id);
+            }
+        }
+        writeln!(text, "\n## {title}\n\n| | rules |\n|---|---|").unwrap();
+        for (tag, rules) in covered {
+            let shown: Vec<String> = rules.iter().map(|id| format!("`{id}`")).collect();
+            writeln!(text, "| {tag} | {} |", shown.join(" ")).unwrap();
+        }
+    }
+    writeln!(text, "\n## Out of reach\n\nThreats that CloudTrail, invocation logs and flow logs do not show.\n")
+        .unwrap();
+    for OutOfReach { id, reason } in &out_of_reach.threat {
+        let covered = shelf.rules().iter().any(|rule| rule.threats.contains(id));
+        assert!(!covered, "{id} has a rule: take it out of docs/out_of_reach.toml");
+        writeln!(text, "- {id}: {reason}").unwrap();
+    }
+    page("coverage.md", &text);
 }
 
 #[test]
