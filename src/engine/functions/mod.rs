@@ -6,6 +6,7 @@ mod arn_part;
 mod client;
 mod entropy;
 mod flag;
+mod injection_score;
 mod ip_in;
 mod ip_is_private;
 mod ip_is_public;
@@ -55,6 +56,7 @@ static FUNCTIONS: &[&Function] = &[
     &client::CLIENT,
     &entropy::ENTROPY,
     &flag::FLAG,
+    &injection_score::INJECTION_SCORE,
     &ip_in::IP_IN,
     &ip_is_private::IP_IS_PRIVATE,
     &ip_is_public::IP_IS_PUBLIC,
