@@ -1,4 +1,4 @@
-"""Additional examples: filled templates, attacks planted in documents, nonsense suffixes, code, long benign documents.
+"""Additional examples: filled templates, attacks planted in documents, nonsense suffixes, code, halved e-mails, long benign documents.
 
 Made from templates.toml and from the training rows alone, so that a source that is held out stays held out.
 """
@@ -95,6 +95,9 @@ def make(rows, templates, seed=7, english=1500, other=90, plants=600, suffixes=2
     for _ in range(plants if direct else 0):
         document = passage(rng, rng.choice(documents), rng.choice((100, 300, 700)))
         made.append((planted(rng, rng.choice(direct), document), 1, "planted"))
+    for row in rows:
+        if row["source"] == "BIPIA-email+attack":  # the attack stands at the end: the first half is an ordinary e-mail
+            made.append((row["text"][: len(row["text"]) // 2], 0, "e-mail"))
     words = [word for row in rng.sample(rows, min(1500, len(rows))) for word in re.findall(r"\w+", row["text"])[:60]]
     for _ in range(suffixes):
         made.append((rng.choice(requests) + " " + suffix(rng, words), 1, "suffix"))

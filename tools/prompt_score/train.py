@@ -1,6 +1,7 @@
 """Trains and measures the prompt-injection score.
 
     python train.py evaluate PROMPTS.jsonl.gz     # tables of README.md: whole sources held out
+    python train.py halves PROMPTS.jsonl.gz       # the same, when other rows of every source are known
     python train.py train PROMPTS.jsonl.gz OUT    # writes the weights, prints scores for the Rust test
     python train.py plain PROMPTS.jsonl.gz        # the same tables for a plain model, to compare
 
@@ -226,6 +227,25 @@ def evaluate(model, rows, sources, labels):
         print(f"| {source} | {n} | {flagged} ({flagged / n:.1%}) |")
 
 
+def halves(model, rows, sources, labels):
+    """Every source is known: of all rows one half is learnt from and the other is judged, both in turn."""
+    matrix, owners = model.matrix([row["text"] for row in rows])
+    permissive = np.array([row["licence"] in PERMISSIVE for row in rows])
+    value, tally = np.zeros(len(rows)), Tally()
+    for half in (0, 1):
+        judged = np.arange(len(rows)) % 2 == half
+        value[judged] = scores(model, fit(model, rows, matrix, owners, permissive & ~judged), matrix, owners, len(rows))[judged]
+    reference = value[np.isin(sources, REFERENCE)]
+    limit = threshold(reference)
+    for source in sorted(set(sources[permissive & (labels == 1)])):
+        tally.add(source, value[(sources == source) & (labels == 1)], reference, limit)
+    tally.show("Other rows of every source were learnt from")
+    print("\n| benign source, other rows learnt from | rows | flagged |\n|---|---:|---:|")
+    for source in sorted(set(sources[permissive & (labels == 0)])):
+        flagged = value[(sources == source) & (labels == 0)] > limit
+        print(f"| {source} | {len(flagged)} | {flagged.sum()} ({flagged.mean():.1%}) |")
+
+
 def train(model, rows, out):
     """The model of all permissive rows; 0.5 is where 1 % of real-user prompts of sources that it did not learn from lie."""
     sources, labels = np.array([row["source"] for row in rows]), np.array([row["label"] for row in rows])
@@ -291,6 +311,8 @@ def main():
     rows, sources, labels = read(path)
     if command == "evaluate":
         evaluate(Ours(), rows, sources, labels)
+    elif command == "halves":
+        halves(Ours(), rows, sources, labels)
     elif command == "plain":
         evaluate(Plain(), rows, sources, labels)
     elif command == "train":
