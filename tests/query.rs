@@ -269,6 +269,46 @@ async fn a_filter_on_a_nested_field_is_one_on_the_stored_column() {
 }
 
 #[tokio::test]
+async fn nested_fields_work_wherever_they_stand() {
+    let engine = engine().await;
+    let ana = "arn:aws:iam::111122223333:user/ana";
+    for (sql, expected) in [
+        ("SELECT count(*) FROM cloudtrail GROUP BY ROLLUP(userIdentity.arn) ORDER BY 1", vec!["1", "1", "1", "3"]),
+        (
+            "WITH t AS (SELECT userIdentity, eventName AS \"useridentity.arn\" FROM cloudtrail WHERE eventID = 'e-2') \
+             SELECT t.userIdentity['arn'], \"useridentity.arn\" FROM t",
+            vec!["arn:aws:iam::111122223333:user/ana|AssumeRole"],
+        ),
+        (
+            "SELECT eventname AS e, eventsource AS s FROM _stored_cloudtrail WHERE eventid = 'e-2'",
+            vec!["AssumeRole|sts.amazonaws.com"],
+        ),
+        (
+            "SELECT a.userIdentity.arn FROM cloudtrail a JOIN cloudtrail b ON a.eventID = b.eventID \
+             WHERE b.userIdentity.accessKeyId LIKE 'AKIA%' ORDER BY a.userIdentity.arn",
+            vec![ana],
+        ),
+        (
+            "SELECT eventName FROM cloudtrail WHERE userIdentity.arn IN \
+             (SELECT i.userIdentity.arn FROM cloudtrail i WHERE i.eventName = 'AssumeRole')",
+            vec!["AssumeRole"],
+        ),
+        (
+            "SELECT userIdentity.accessKeyId FROM cloudtrail WHERE eventID = 'e-2' \
+             UNION ALL SELECT identity.arn FROM bedrock WHERE false",
+            vec!["AKIAIOSFODNN7EXAMPLE"],
+        ),
+        (
+            "SELECT max(userIdentity.sessionContext.sessionIssuer.arn) FROM cloudtrail \
+             GROUP BY userIdentity.accessKeyId HAVING min(userIdentity.arn) LIKE '%App%'",
+            vec!["arn:aws:iam::111122223333:role/App"],
+        ),
+    ] {
+        assert_eq!(rows(&engine, sql).await, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn queries_only_read() {
     let engine = engine().await;
     for (sql, word) in [

@@ -2,14 +2,17 @@
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use datafusion::arrow::array::RecordBatch;
+use indicatif::ProgressBar;
 use proptest::prelude::*;
 use proptest::sample::select;
-use trailhound::detect::{self, Outcome, Report, Rule, Scans};
+use trailhound::detect::{self, Outcome, Report, Rule, Scans, Shelf};
 use trailhound::engine::{Engine, Settings, Window};
 use trailhound::findings::Finding;
+use trailhound::intake::{Intake, Options};
 use trailhound::logs::cloudtrail::CLOUDTRAIL;
 use trailhound::logs::rows::Rows;
 use trailhound::logs::vpcflow::VPCFLOW;
+use trailhound::pipeline::{self, Ingest};
 
 /// What rules have beside their SQL.
 const FRAME: &str = r#"
@@ -272,6 +275,32 @@ fn a_join_that_does_not_fit_in_memory_goes_to_disk() {
     let (ample, tight) = (run(PLENTY), run(24 << 20));
     assert_eq!(tight.verdicts[0].rows, 30_000, "{:?}", tight.verdicts[0].outcome);
     assert_eq!(told(ample), told(tight));
+}
+
+#[test]
+fn built_in_rules_find_the_same_together_as_alone_in_a_lake() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |scans| {
+        let place = folder.path().join("lake").to_string_lossy().into_owned();
+        block_on(async move {
+            let lake = pipeline::open_lake(&place).await.expect("a lake");
+            let logs = [concat!(env!("CARGO_MANIFEST_DIR"), "/sample-data").to_owned()];
+            let how = Ingest { threads: 2, memory: 64 << 20, limit: 64 << 20, run_id: "run".into() };
+            let bar = ProgressBar::hidden();
+            pipeline::ingest(&lake, &Intake::new(Options::default()), &logs, &how, &bar).await.expect("an ingest");
+            let providers = lake.providers().await.expect("tables");
+            let engine = Engine::new(Settings { threads: 2, memory: PLENTY }, providers).await.expect("an engine");
+            let rules = Shelf::built_in().expect("rules").rules().to_vec();
+            let window = Window::default();
+            detect::run(&engine, &rules, &window, 2, scans, "run").await.expect("the tables can be read")
+        })
+    };
+    let (mut together, mut alone) = (run(Scans::Shared), run(Scans::Alone));
+    for report in [&mut together, &mut alone] {
+        report.findings.iter_mut().for_each(|finding| finding.created_at = noon());
+    }
+    assert!(alone.findings.len() > 50, "the sample data tells a story");
+    assert_eq!(told(together), told(alone));
 }
 
 #[test]

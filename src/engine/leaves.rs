@@ -4,12 +4,13 @@
 //! on every query it first carries all of them through each of its rules. Here a plan keeps only what it names.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, Result};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion, TreeNodeRewriter};
+use datafusion::common::{Column, DFSchemaRef, Result};
 use datafusion::logical_expr::expr::{Alias, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection, SubqueryAlias};
 
 /// What a plan names of the columns below it, wherever it stands: more than needed where names repeat, never less.
 #[derive(Debug, Default)]
@@ -26,42 +27,73 @@ struct Named {
 pub fn flatten(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut named = Named::default();
     plan.apply_with_subqueries(|node| {
+        if presented(node).is_some() {
+            return Ok(TreeNodeRecursion::Jump);
+        }
         node.apply_expressions(|expression| named.add(expression))?;
         Ok(TreeNodeRecursion::Continue)
     })?;
-    let flat = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::Projection(projection) if is_presented(&projection.input) => {
-            Ok(Transformed::yes(LogicalPlan::Projection(named.narrow(projection)?)))
-        }
-        other => rewrite(other),
-    })?;
-    Ok(flat.data)
+    Ok(plan.rewrite_with_subqueries(&mut Flattener { named })?.data)
 }
 
-/// True for what lies below the projection of a presented table.
-fn is_presented(input: &LogicalPlan) -> bool {
-    match input {
-        LogicalPlan::Filter(filter) => is_presented(&filter.input),
-        LogicalPlan::TableScan(scan) => scan.table_name.table().starts_with("_stored_"),
-        _ => false,
+/// The projection of a presented table, under the name that a query gives it. What stands above uses only names of its
+/// columns, so that others may go and come.
+fn presented(node: &LogicalPlan) -> Option<(&Projection, &SubqueryAlias)> {
+    let LogicalPlan::SubqueryAlias(alias) = node else { return None };
+    let LogicalPlan::Projection(projection) = alias.input.as_ref() else { return None };
+    let source = match projection.input.as_ref() {
+        LogicalPlan::Filter(filter) => filter.input.as_ref(),
+        other => other,
+    };
+    let LogicalPlan::TableScan(scan) = source else { return None };
+    scan.table_name.table().starts_with("_stored_").then_some((projection, alias))
+}
+
+/// Narrows presented tables and names fields of their structs by flat columns.
+struct Flattener {
+    named: Named,
+}
+
+impl TreeNodeRewriter for Flattener {
+    type Node = LogicalPlan;
+
+    fn f_down(&mut self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        let Some((projection, alias)) = presented(&node) else { return Ok(Transformed::no(node)) };
+        let narrow = LogicalPlan::Projection(self.named.narrow(projection)?);
+        let narrow = SubqueryAlias::try_new(Arc::new(narrow), alias.alias.clone())?;
+        Ok(Transformed::new(LogicalPlan::SubqueryAlias(narrow), true, TreeNodeRecursion::Jump))
+    }
+
+    fn f_up(&mut self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        if presented(&node).is_some() {
+            return Ok(Transformed::no(node));
+        }
+        let inputs: Vec<DFSchemaRef> = node.inputs().into_iter().map(|input| input.schema().clone()).collect();
+        let names = NamePreserver::new(&node);
+        let flat = node.map_expressions(|expression| match expression {
+            // The set itself has no name: its elements have.
+            Expr::GroupingSet(_) => expression.map_children(|element| on_leaves(element, &inputs, &names)),
+            other => on_leaves(other, &inputs, &names),
+        })?;
+        flat.map_data(LogicalPlan::recompute_schema)
     }
 }
 
-/// Names the fields of structs in a node by the flat columns that its inputs have for them.
-fn rewrite(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let inputs: Vec<_> = node.inputs().into_iter().map(|input| input.schema().clone()).collect();
-    let names = NamePreserver::new(&node);
-    let flat = node.map_expressions(|expression| {
-        let saved = names.save(&expression);
-        let flat = expression.transform_down(|inner| {
-            let Some((column, path)) = path(&inner) else { return Ok(Transformed::no(inner)) };
-            let leaf = Column::new(column.relation.clone(), path.join("."));
-            let known = inputs.iter().any(|schema| schema.has_column(&leaf));
-            Ok(if known { Transformed::yes(Expr::Column(leaf)) } else { Transformed::no(inner) })
-        })?;
-        Ok(if flat.transformed { flat.update_data(|flat| saved.restore(flat)) } else { flat })
+/// The expression with fields of structs named by the flat columns that the inputs have for them, under its old name.
+fn on_leaves(expression: Expr, inputs: &[DFSchemaRef], names: &NamePreserver) -> Result<Transformed<Expr>> {
+    let saved = names.save(&expression);
+    let flat = expression.transform_down(|inner| {
+        let Some((column, path)) = path(&inner) else { return Ok(Transformed::no(inner)) };
+        let leaf = Column::new(column.relation.clone(), leaf_name(&path));
+        let known = inputs.iter().any(|schema| schema.has_column(&leaf));
+        Ok(if known { Transformed::yes(Expr::Column(leaf)) } else { Transformed::no(inner) })
     })?;
-    flat.map_data(LogicalPlan::recompute_schema)
+    Ok(if flat.transformed { flat.update_data(|flat| saved.restore(flat)) } else { flat })
+}
+
+/// Name of the flat column within a plan: one that nobody types.
+fn leaf_name(path: &[String]) -> String {
+    format!("_leaf_{}", path.join("."))
 }
 
 impl Named {
@@ -81,7 +113,7 @@ impl Named {
     }
 
     /// The projection of a presented table without what the plan does not name, and with the flat columns that it does.
-    fn narrow(&self, projection: Projection) -> Result<Projection> {
+    fn narrow(&self, projection: &Projection) -> Result<Projection> {
         let mut kept = Vec::new();
         for expression in &projection.expr {
             let (_, name) = expression.qualified_name();
@@ -91,7 +123,7 @@ impl Named {
             let mut whole = self.whole.contains(&name);
             for path in self.paths.iter().filter(|path| path.first() == Some(&name)) {
                 match leaf(expression, path.get(1..).unwrap_or_default()) {
-                    Some(leaf) => kept.push(leaf.clone().alias(path.join("."))),
+                    Some(leaf) => kept.push(leaf.clone().alias(leaf_name(path))),
                     None => whole = true,
                 }
             }
@@ -102,7 +134,7 @@ impl Named {
         if kept.is_empty() {
             kept.extend(projection.expr.first().cloned());
         }
-        Projection::try_new(kept, projection.input)
+        Projection::try_new(kept, projection.input.clone())
     }
 }
 

@@ -34,7 +34,9 @@ pub(super) async fn seen_objects(delta: &DeltaTable, uris: &[&str]) -> Result<Ha
         .map_err(failed)?;
     for batch in columns.collect().await.map_err(failed)? {
         let text = |index: usize| batch.column(index).as_any().downcast_ref::<StringViewArray>();
-        let (Some(uris), Some(versions)) = (text(0), text(1)) else { continue };
+        let (Some(uris), Some(versions)) = (text(0), text(1)) else {
+            return Err(Error::Lake("the table of objects has columns of unknown types".into()));
+        };
         for (uri, version) in uris.iter().zip(versions.iter()) {
             seen.insert(fingerprint(uri.unwrap_or_default(), version.unwrap_or_default()));
         }

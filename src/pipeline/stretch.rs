@@ -1,5 +1,6 @@
-//! Rows of small objects are put together in shared batches: a batch has a hundred columns, and thousands of batches of a
-//! few rows cost more than their rows.
+//! Rows of small objects are put together in shared batches.
+//!
+//! A batch has a hundred columns, and thousands of batches of a few rows cost more than their rows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,6 +37,10 @@ pub fn share(batches: Vec<Batch>) -> Vec<Stretch> {
         }
         rows += count;
         waiting.push(batch);
+        if count >= SMALL {
+            join(std::mem::take(&mut waiting), &mut stretches);
+            rows = 0;
+        }
     }
     join(waiting, &mut stretches);
     stretches

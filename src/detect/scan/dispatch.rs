@@ -103,8 +103,8 @@ impl Dispatcher {
                 if reader.leaf.is_closed() {
                     continue;
                 }
-                if let Err(error) = reader.examine(partition, batch, &group.rows, &mut taken, &self.budget) {
-                    reader.leaf.fail(error);
+                if reader.examine(partition, batch, &group.rows, &mut taken, &self.budget).is_err() {
+                    reader.leaf.give_up();
                 }
             }
         }

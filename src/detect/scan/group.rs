@@ -36,6 +36,8 @@ pub async fn read(
     let columns = columns(leaves, &schema);
     let mut state = engine.context().state();
     *state.config_mut() = state.config().clone().with_batch_size(BATCH);
+    // Each partition reads its own files in their order, so that the rows of a leaf come in the same order each time.
+    state.config_mut().options_mut().execution.enable_file_stream_work_stealing = false;
     let plan = scan(&state, table, prefilter(leaves), &columns).await?;
     let dispatcher = Arc::new(Dispatcher::new(&state, &schema, &columns, leaves, budget.clone())?);
     let mut tasks = JoinSet::new();

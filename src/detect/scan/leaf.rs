@@ -9,11 +9,11 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result as PlanResult, internal_err};
+use datafusion::common::{Result as PlanResult, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, reset_plan_states};
 use datafusion::physical_plan::memory::MemoryStream;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
@@ -51,15 +51,13 @@ struct Kept {
     /// Partition of the scan, and rows of one of its batches.
     pieces: Vec<(usize, RecordBatch)>,
     held: Option<Share>,
-    error: Option<DataFusionError>,
 }
 
 /// Where the rows come from in the end.
 #[derive(Debug)]
 enum Answer {
     Rows { batches: Vec<RecordBatch>, _held: Option<Share> },
-    Alone(Arc<dyn ExecutionPlan>),
-    Failed(Arc<DataFusionError>),
+    Alone { plan: Arc<dyn ExecutionPlan>, started: AtomicBool },
 }
 
 impl Leaf {
@@ -97,7 +95,7 @@ impl Leaf {
     /// The plan that reads the table for it alone, when its rows did not fit in memory.
     pub fn alone(&self) -> Option<&Arc<dyn ExecutionPlan>> {
         match self.answer.get() {
-            Some(Answer::Alone(plan)) => Some(plan),
+            Some(Answer::Alone { plan, .. }) => Some(plan),
             _ => None,
         }
     }
@@ -128,11 +126,12 @@ impl Leaf {
         }
     }
 
-    /// Its conditions failed on a row: the queries that read it fail, others go on.
-    pub(super) fn fail(&self, error: DataFusionError) {
-        self.full.store(true, Ordering::Relaxed);
+    /// Gives up keeping rows. Also for conditions that fail on a row: read alone, that row may be passed over for another
+    /// reason, and else the failure shows there.
+    pub(super) fn give_up(&self) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        *kept = Kept { error: Some(error), ..Kept::default() };
+        self.full.store(true, Ordering::Relaxed);
+        *kept = Kept::default();
     }
 
     /// The scan is over: the rows in the order of the scan's partitions, or `alone` when they did not fit.
@@ -140,12 +139,9 @@ impl Leaf {
     where
         F: AsyncFnOnce(&Leaf) -> PlanResult<Arc<dyn ExecutionPlan>>,
     {
-        let Kept { mut pieces, held, error } =
-            std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
-        let answer = if let Some(error) = error {
-            Answer::Failed(Arc::new(error))
-        } else if self.is_closed() {
-            Answer::Alone(alone(self).await?)
+        let Kept { mut pieces, held } = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let answer = if self.is_closed() {
+            Answer::Alone { plan: alone(self).await?, started: AtomicBool::new(false) }
         } else {
             pieces.sort_by_key(|(partition, _)| *partition);
             let mut batches: Vec<RecordBatch> = pieces.into_iter().map(|(_, rows)| rows).collect();
@@ -232,12 +228,18 @@ impl ExecutionPlan for LeafExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> PlanResult<SendableRecordBatchStream> {
+        if partition != 0 {
+            return internal_err!("a leaf has one partition");
+        }
         match self.leaf.answer.get() {
             Some(Answer::Rows { batches, .. }) => {
                 Ok(Box::pin(MemoryStream::try_new(batches.clone(), self.leaf.schema.clone(), None)?))
             }
-            Some(Answer::Alone(plan)) => plan.execute(partition, context),
-            Some(Answer::Failed(error)) => Err(DataFusionError::Shared(error.clone())),
+            // A source hands out its files once: recursive queries, which run a plan again, need a new one.
+            Some(Answer::Alone { plan, started }) => match started.swap(true, Ordering::Relaxed) {
+                false => plan.execute(partition, context),
+                true => reset_plan_states(plan.clone())?.execute(partition, context),
+            },
             None => internal_err!("a query ran before its table was read"),
         }
     }

@@ -51,10 +51,10 @@ impl SharedScans {
         &self.engine
     }
 
-    /// Reads every table once for the leaves of all queries that were planned since the last call.
+    /// Reads the tables for the leaves of all queries that were planned since the last call: each once for the leaves that
+    /// want rows of some kinds, and once for those that have to see every row.
     pub async fn read(&self) -> Result<()> {
         for table in &self.tables {
-            // Leaves with keys need few rows of a few names; the others have to see every row.
             let (keyed, unkeyed): (Vec<_>, Vec<_>) =
                 table.take_leaves().into_iter().partition(|leaf| !leaf.keys.is_empty());
             for leaves in [keyed, unkeyed] {

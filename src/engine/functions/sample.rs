@@ -87,6 +87,9 @@ impl AggregateUDFImpl for Sample {
     }
 }
 
+/// Bytes that the set of a group takes for its first value: a node has room for eleven.
+const NODE: usize = 11 * size_of::<String>() + 16;
+
 /// The smallest values so far.
 #[derive(Debug, Default)]
 struct Smallest {
@@ -103,7 +106,7 @@ impl Smallest {
         if self.values.contains(value) {
             return;
         }
-        self.bytes += value.len() + size_of::<String>();
+        self.bytes += value.len() + if self.values.is_empty() { NODE } else { size_of::<String>() };
         self.values.insert(value.to_owned());
         if full && let Some(dropped) = self.values.pop_last() {
             self.bytes -= dropped.len() + size_of::<String>();
