@@ -177,7 +177,13 @@ fn parse_all(archive: &Path, objects: u64) -> f64 {
 
 async fn ingest(logs: &Path, place: &str) -> (f64, Summary) {
     let lake: Lake = pipeline::open_lake(place).await.expect("a lake");
-    let settings = Ingest { threads: threads(), memory: 256 << 20, limit: 512 << 20, run_id: "bench".into() };
+    let settings = Ingest {
+        threads: threads(),
+        memory: 256 << 20,
+        limit: 512 << 20,
+        publish_rows: pipeline::PUBLISH_ROWS,
+        run_id: "bench".into(),
+    };
     let (intake, logs) = (Intake::new(Options::default()), [logs.to_string_lossy().into_owned()]);
     let began = Instant::now();
     let summary = pipeline::ingest(&lake, &intake, &logs, &settings, &ProgressBar::hidden()).await.expect("an ingest");

@@ -5,8 +5,11 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use support::{gzip, ingest, put, query, record, run, trail, trailhound};
+use trailhound::intake::{Intake, Options};
+use trailhound::pipeline::{self, Ingest};
 
 fn event_ids(lake: &Path) -> Vec<Value> {
     query(lake, "SELECT eventID, count(*) AS n FROM cloudtrail GROUP BY 1 ORDER BY 1")
@@ -38,6 +41,25 @@ fn an_event_is_stored_once_however_often_it_is_delivered() {
     assert!(ids.iter().all(|row| row["n"] == 1));
     let objects = query(&lake, "SELECT sum(read) AS read, sum(stored) AS stored FROM objects");
     assert_eq!(objects, [json!({"read": 120, "stored": 100})]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_decoded_while_a_publish_waits_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, place) = (folder.path().join("logs"), folder.path().join("lake"));
+    for number in 0..600 {
+        put(&logs, &format!("{number:03}.json.gz"), &trail(number..number + 1));
+    }
+    let lake = pipeline::open_lake(&place.to_string_lossy()).await.unwrap();
+    for publish_rows in [1, 300] {
+        let how = Ingest { threads: 2, memory: 1 << 20, limit: 1 << 20, publish_rows, run_id: "run".into() };
+        let (intake, bar) = (Intake::new(Options::default()), ProgressBar::hidden());
+        let logs = [logs.to_string_lossy().into_owned()];
+        let reading = pipeline::ingest(&lake, &intake, &logs, &how, &bar);
+        let summary = tokio::time::timeout(Duration::from_secs(120), reading).await.expect("it ends").unwrap();
+        assert_eq!(summary.stored + summary.unchanged, 600);
+    }
+    assert_eq!(event_ids(&place).len(), 600);
 }
 
 #[test]

@@ -285,7 +285,8 @@ fn built_in_rules_find_the_same_together_as_alone_in_a_lake() {
         block_on(async move {
             let lake = pipeline::open_lake(&place).await.expect("a lake");
             let logs = [concat!(env!("CARGO_MANIFEST_DIR"), "/sample-data").to_owned()];
-            let how = Ingest { threads: 2, memory: 64 << 20, limit: 64 << 20, run_id: "run".into() };
+            let how =
+                Ingest { threads: 2, memory: 64 << 20, limit: 64 << 20, publish_rows: 1_000, run_id: "run".into() };
             let bar = ProgressBar::hidden();
             pipeline::ingest(&lake, &Intake::new(Options::default()), &logs, &how, &bar).await.expect("an ingest");
             let providers = lake.providers().await.expect("tables");

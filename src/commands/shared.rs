@@ -121,6 +121,7 @@ impl IntakeArguments {
             threads: settings.threads,
             memory: settings.memory / WAITING_SHARE,
             limit: self.limit(config)?,
+            publish_rows: pipeline::PUBLISH_ROWS,
             run_id: run_id.to_owned(),
         })
     }

@@ -30,6 +30,9 @@ pub struct Ingest {
     pub memory: usize,
     /// Largest object after decompression, bytes.
     pub limit: u64,
+    /// Rows after which everything read so far is published. Bounds the identities in memory; more publishes make more,
+    /// smaller files.
+    pub publish_rows: usize,
     /// Identifies the run in the lake.
     pub run_id: String,
 }
@@ -38,8 +41,8 @@ pub struct Ingest {
 const GROUP_BYTES: u64 = 1 << 20;
 /// Objects that one task decodes at most.
 const GROUP_OBJECTS: usize = 256;
-/// Rows per publish. Bounds the identities in memory; more publishes make more, smaller files.
-const PUBLISH_ROWS: usize = 1_000_000;
+/// Rows per publish unless something else is asked for.
+pub const PUBLISH_ROWS: usize = 1_000_000;
 /// Objects per publish: bounds what a killed run has to do again.
 const PUBLISH_OBJECTS: usize = 50_000;
 /// How often an ingest starts again because another one published first.
@@ -159,6 +162,15 @@ impl<'a> Walk<'a> {
         let mut next_to_take = 0;
         let mut out_of_turn: BTreeMap<u64, Vec<ReadObject>> = BTreeMap::new();
         loop {
+            // Also what was decoded while a publish waited: nothing else may be on its way any more.
+            while !self.is_full()
+                && let Some(read) = out_of_turn.remove(&next_to_take)
+            {
+                next_to_take += 1;
+                for object in read {
+                    self.take(object).await?;
+                }
+            }
             while !exhausted && decoding + encoding < busy_limit {
                 let group = next_objects(&mut fetched).await;
                 if group.is_empty() {
@@ -175,7 +187,7 @@ impl<'a> Walk<'a> {
                 decoding += 1;
             }
             let finished = exhausted && decoding == 0 && out_of_turn.is_empty();
-            let full = self.rows >= PUBLISH_ROWS || self.objects.len() >= PUBLISH_OBJECTS;
+            let full = self.is_full();
             let keep = if finished || full { 0 } else { self.settings.memory };
             for job in self.overflow(keep) {
                 let sender = sender.clone();
@@ -202,13 +214,12 @@ impl<'a> Walk<'a> {
                 }
                 None => return Ok(()),
             }
-            while !full && let Some(read) = out_of_turn.remove(&next_to_take) {
-                next_to_take += 1;
-                for object in read {
-                    self.take(object).await?;
-                }
-            }
         }
+    }
+
+    /// True when it is time to publish.
+    fn is_full(&self) -> bool {
+        self.rows >= self.settings.publish_rows || self.objects.len() >= PUBLISH_OBJECTS
     }
 
     /// Takes over what one object held: new events wait for their file, the rest is counted.

@@ -7,7 +7,7 @@ mod stretch;
 pub mod summary;
 
 pub use findings::keep as keep_findings;
-pub use ingest::{Ingest, ingest};
+pub use ingest::{Ingest, PUBLISH_ROWS, ingest};
 pub use summary::Summary;
 
 use crate::error::Result;
