@@ -171,7 +171,9 @@ impl<'a> Walk<'a> {
                     self.take(object).await?;
                 }
             }
-            while !exhausted && decoding + encoding < busy_limit {
+            // While a publish waits, more decoded rows would only wait in memory.
+            let full = self.is_full();
+            while !full && !exhausted && decoding + encoding < busy_limit {
                 let group = next_objects(&mut fetched).await;
                 if group.is_empty() {
                     exhausted = true;
@@ -187,7 +189,6 @@ impl<'a> Walk<'a> {
                 decoding += 1;
             }
             let finished = exhausted && decoding == 0 && out_of_turn.is_empty();
-            let full = self.is_full();
             let keep = if finished || full { 0 } else { self.settings.memory };
             for job in self.overflow(keep) {
                 let sender = sender.clone();
