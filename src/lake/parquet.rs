@@ -21,6 +21,8 @@ use crate::table::{DATE, Kind, Table};
 const ROW_GROUP_ROWS: usize = 65_536;
 /// Rows per page: scans for a few kinds of rows read only their pages.
 const PAGE_ROWS: usize = 4_096;
+/// Rows that are copied into their order at a time: the copy lives beside the rows.
+const SORTED_ROWS: usize = 8_192;
 /// Bytes of a text that statistics keep: URIs of objects begin alike and differ only after account, Region and day.
 const STATISTICS_BYTES: usize = 256;
 
@@ -53,15 +55,16 @@ impl Job {
     pub fn encode(mut self) -> Result<Part> {
         self.sort();
         self.cluster();
-        let sorted = self.sorted_batch()?;
-        let schema = sorted.schema();
+        let schema = file_schema(self.table, self.identified);
         let mut bytes = Vec::with_capacity(self.rows.len() * 64);
         let properties = properties(self.table, self.zstd_level)?;
         let failed = |e: &dyn std::error::Error| {
             Error::Lake(format!("cannot encode rows of {}: {}", self.table.name, crate::error::chain(e)))
         };
         let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(|e| failed(&e))?;
-        writer.write(&sorted).map_err(|e| failed(&e))?;
+        for rows in self.rows.chunks(SORTED_ROWS) {
+            writer.write(&self.sorted_batch(rows)?).map_err(|e| failed(&e))?;
+        }
         let metadata = writer.close().map_err(|e| failed(&e))?;
         let date = day_name(self.date);
         Ok(Part {
@@ -69,7 +72,7 @@ impl Job {
             date: self.date,
             path: format!("{DATE}={date}/part-{}.zstd.parquet", uuid::Uuid::new_v4().simple()),
             size: bytes.len() as u64,
-            rows: sorted.num_rows() as u64,
+            rows: self.rows.len() as u64,
             statistics: statistics::to_delta(&metadata, &schema),
             bytes,
         })
@@ -107,15 +110,15 @@ impl Job {
         }
     }
 
-    fn sorted_batch(&self) -> Result<RecordBatch> {
+    /// The rows at these places in one batch.
+    fn sorted_batch(&self, rows: &[(usize, usize)]) -> Result<RecordBatch> {
         let failed = |e| Error::Lake(format!("cannot sort rows of {}: {e}", self.table.name));
         let batches: Vec<&RecordBatch> = self.batches.iter().map(|b| &b.rows).collect();
-        let sorted = interleave_record_batch(&batches, &self.rows).map_err(failed)?;
+        let sorted = interleave_record_batch(&batches, rows).map_err(failed)?;
         if !self.identified {
             return Ok(sorted);
         }
-        let ids: Vec<[u8; 16]> = self
-            .rows
+        let ids: Vec<[u8; 16]> = rows
             .iter()
             .map(|&(batch, row)| {
                 let id = self.batches.get(batch).and_then(|b| b.ids.get(row)).copied().unwrap_or_default();
