@@ -146,7 +146,7 @@ fn check_case(key: &str, plain: &Map<String, Value>) -> Result<(), String> {
 }
 
 /// Sets or removes the value at `path`; what is in the way and is no object becomes one.
-fn set(record: &mut Map<String, Value>, path: &[String], value: Option<&Value>) {
+pub fn set(record: &mut Map<String, Value>, path: &[String], value: Option<&Value>) {
     let Some((key, rest)) = path.split_first() else { return };
     if rest.is_empty() {
         match value {

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{DataFusionError, Result as PlanResult};
-use datafusion::execution::context::SessionContext;
-use datafusion::execution::context::SessionState;
+use datafusion::common::{Column, DataFusionError, Result as PlanResult};
+use datafusion::execution::context::{SessionContext, SessionState};
+use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::{conjunction, disjunction};
-use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use datafusion::prelude::{DataFrame, col, lit};
+use datafusion::prelude::{col, lit};
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
@@ -62,7 +62,7 @@ pub async fn read(
 }
 
 /// Columns of the table that some leaf reads or wants, by position.
-fn columns(leaves: &[Arc<Leaf>], schema: &datafusion::arrow::datatypes::Schema) -> Vec<usize> {
+fn columns(leaves: &[Arc<Leaf>], schema: &Schema) -> Vec<usize> {
     let mut columns: BTreeSet<usize> = leaves.iter().flat_map(|leaf| leaf.projection.iter().copied()).collect();
     let read = leaves.iter().flat_map(|leaf| &leaf.filters).flat_map(|filter| filter.column_refs());
     columns.extend(read.filter_map(|column| schema.index_of(&column.name).ok()));
@@ -109,14 +109,13 @@ async fn scan(
     let names: Vec<Expr> = columns
         .iter()
         .filter_map(|column| schema.fields().get(*column))
-        .map(|field| Expr::Column(datafusion::common::Column::from_name(field.name())))
+        .map(|field| Expr::Column(Column::from_name(field.name())))
         .collect();
     let mut frame = context.read_table(table.clone())?;
     if let Some(condition) = condition {
         frame = frame.filter(condition)?;
     }
-    let plan: LogicalPlan = frame.select(names)?.into_unoptimized_plan();
-    DataFrame::new(state.clone(), plan).create_physical_plan().await
+    frame.select(names)?.create_physical_plan().await
 }
 
 /// The plan of a leaf that reads its table by itself, in one partition.

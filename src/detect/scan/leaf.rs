@@ -121,8 +121,8 @@ impl Leaf {
         if kept.held.get_or_insert_with(|| budget.share()).grow(rows.get_array_memory_size()) {
             kept.pieces.push((partition, rows));
         } else {
-            self.full.store(true, Ordering::Relaxed);
-            *kept = Kept::default();
+            drop(kept);
+            self.give_up();
         }
     }
 

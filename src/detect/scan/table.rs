@@ -36,7 +36,7 @@ impl SharedTable {
         &self.inner
     }
 
-    /// Leaves that were asked for since the last call, in the order of what they ask for: planning runs on many threads.
+    /// Leaves that were asked for since the last call.
     pub fn take_leaves(&self) -> Vec<Arc<Leaf>> {
         std::mem::take(&mut *self.leaves.lock().unwrap_or_else(PoisonError::into_inner))
     }

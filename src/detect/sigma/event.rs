@@ -88,7 +88,7 @@ impl Event {
                 };
             }
         }
-        put(&mut event.record, &place, value.as_ref());
+        samples::set(&mut event.record, &place, value.as_ref());
         event.changed.insert(place);
         Some(event)
     }
@@ -393,23 +393,4 @@ fn at<'a>(record: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> 
         };
     }
     Some(value)
-}
-
-/// Sets or removes the value at a path, as tests of rules do.
-fn put(record: &mut Map<String, Value>, path: &[String], value: Option<&Value>) {
-    let Some((key, rest)) = path.split_first() else { return };
-    if rest.is_empty() {
-        match value {
-            Some(value) => record.insert(key.clone(), value.clone()),
-            None => record.remove(key),
-        };
-        return;
-    }
-    let inner = record.entry(key.clone()).or_insert(Value::Null);
-    if !inner.is_object() {
-        *inner = Value::Object(Map::new());
-    }
-    if let Value::Object(inner) = inner {
-        put(inner, rest, value);
-    }
 }
