@@ -11,13 +11,13 @@ use serde_json::json;
 use super::shared::{IntakeArguments, LakeArguments, TalkArguments, progress, run_id};
 use super::{ingest, summary, verdicts};
 use crate::config::Config;
-use crate::detect::{self, Report, Rule, Scans, Shelf};
+use crate::detect::{self, Outcome, Report, Rule, Scans, Shelf};
 use crate::engine::{Engine, Window};
 use crate::error::{Error, Result};
 use crate::findings::{Finding, Severity};
 use crate::outputs::destination::Destination;
 use crate::outputs::{self, Format, Page, escape, report};
-use crate::pipeline::{self, Summary};
+use crate::pipeline::{self, Shelved, Span, Summary};
 
 /// Read what is new, judge it with every rule, and show findings
 #[derive(Debug, Args)]
@@ -74,7 +74,8 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     let engine = Engine::new(settings.clone(), lake.providers().await?).await?;
     let window = Window { start: arguments.intake.since, end: arguments.intake.until, lookback: Duration::zero() };
     let judged = detect::run(&engine, &rules, &window, settings.threads, Scans::Shared, &run_id).await?;
-    pipeline::keep_findings(&lake, &engine, &judged.findings).await?;
+    let settled = settled(&rules, &judged, &window);
+    Shelved::default().keep(&lake, &mut lake.begin().await?, &judged.findings, &settled, None).await?;
     let rows = crate::findings::to_batch(&judged.findings)?;
     if let (Some(path), Some(format)) = (&arguments.output, file_format) {
         let mut file = Destination::open(Some(path))?;
@@ -83,6 +84,23 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     }
     show(&arguments, &judged, &rows, ingested.as_ref())?;
     Ok(exit_code(&arguments, &judged, ingested.as_ref()))
+}
+
+/// Where the run saw all there is: whole slots of the rules that had an answer. What it did not find stays in the lake as
+/// evidence of what was seen then.
+fn settled(rules: &[Rule], judged: &Report, window: &Window) -> Vec<Span> {
+    let answered = |outcome: &Outcome| matches!(outcome, Outcome::Fired(_) | Outcome::Quiet);
+    let spans = rules.iter().zip(&judged.verdicts).filter(|(_, verdict)| answered(&verdict.outcome)).map(|(rule, _)| {
+        let slot = rule.slot();
+        Span {
+            rule_id: rule.id.clone(),
+            rule_version: rule.version(),
+            start: window.start.map(|start| slot.saturating_mul((start.timestamp_micros() - 1).div_euclid(slot) + 1)),
+            end: window.end.map(|end| slot.saturating_mul(end.timestamp_micros().div_euclid(slot))),
+            removes: false,
+        }
+    });
+    spans.collect()
 }
 
 /// The rules to judge: built-in ones, the user's on top, parameters from the configuration, limited to `--rule`.

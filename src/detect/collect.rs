@@ -57,7 +57,7 @@ impl<'a> Collector<'a> {
     /// Takes the rows of a batch. An error says what the rule's SQL has to return instead.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<(), String> {
         let rows = &Rows::read(batch, self.rule)?;
-        let slot_length = self.rule.quiet.num_microseconds().unwrap_or(i64::MAX).max(1);
+        let slot_length = self.rule.slot();
         let mut key = String::new();
         for row in 0..rows.len() {
             let time = rows.time(row)?;

@@ -12,7 +12,22 @@ use futures::StreamExt;
 use super::Rule;
 use super::collect::Collector;
 use super::cost::Cost;
+use super::scan::{LEAF, Leaf, leaves};
 use crate::engine::{Engine, sql_error};
+
+/// Nodes of a plan that look at one row at a time.
+const ROW_BY_ROW: [&str; 10] = [
+    LEAF,
+    "EmptyExec",
+    "FilterExec",
+    "ProjectionExec",
+    "CoalesceBatchesExec",
+    "CoalescePartitionsExec",
+    "CooperativeExec",
+    "RepartitionExec",
+    "UnionExec",
+    "UnnestExec",
+];
 
 /// How a rule joins.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,6 +79,36 @@ impl Question {
         let plan = DataFrame::new(state, logical).create_physical_plan().await;
         let plan = plan.map_err(|error| sql_error(error).to_string())?;
         Ok(Question { plan, context, cost: Cost { planning: began.elapsed(), ..Cost::default() } })
+    }
+
+    /// Places where it reads a table with conditions, behind shared scans.
+    pub fn leaves(&self) -> Vec<Arc<Leaf>> {
+        leaves(&self.plan)
+    }
+
+    /// True when each row of its answer comes from one row of a table alone, whatever other rows there are.
+    pub fn is_row_by_row(&self) -> bool {
+        let mut waiting = vec![&self.plan];
+        while let Some(node) = waiting.pop() {
+            if !ROW_BY_ROW.contains(&node.name()) {
+                return false;
+            }
+            waiting.extend(node.children());
+        }
+        true
+    }
+
+    /// True when it reads nothing but its leaves.
+    pub fn reads_leaves_only(&self) -> bool {
+        let mut waiting = vec![&self.plan];
+        while let Some(node) = waiting.pop() {
+            let children = node.children();
+            if children.is_empty() && node.name() != LEAF && node.name() != "EmptyExec" {
+                return false;
+            }
+            waiting.extend(children);
+        }
+        true
     }
 
     /// Gathers the fresh rows of `rule`, for which this was planned.

@@ -224,6 +224,11 @@ impl Rule {
         hex(&Sha256::digest(text.as_bytes())[..6])
     }
 
+    /// Length of a slot of event time, within which an entity has one finding: microseconds, at least 1.
+    pub fn slot(&self) -> i64 {
+        self.quiet.num_microseconds().unwrap_or(i64::MAX).max(1)
+    }
+
     /// The SQL with its parameters filled in.
     pub fn bound_sql(&self) -> Result<String> {
         params::bind(&self.sql, |name| self.params.get(name)).map_err(|message| self.mistake(&message))

@@ -1,6 +1,6 @@
 //! Rules over a window on an engine: findings, and a verdict for every rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,6 @@ use chrono::{DateTime, Duration, Utc};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::cost::Cost;
 use super::coverage::Coverage;
 use super::question::{Joins, Question};
 use super::scan::SharedScans;
@@ -42,78 +41,121 @@ pub async fn run(
     run_id: &str,
 ) -> Result<Report> {
     let began = Instant::now();
-    let mut run = Run {
-        rules,
-        window,
-        threads: threads.max(1),
-        created_at: Utc::now(),
-        run_id: run_id.into(),
-        report: Report::default(),
-    };
+    let views = rules.iter().map(|rule| view(window, rule)).collect();
+    let mut run = Run::new(rules, views, threads, run_id);
     let shared = match scans {
         Scans::Shared => Some(SharedScans::over(engine).await?),
         Scans::Alone => None,
     };
-    let judgeable = run.judgeable(shared.as_ref().map_or(engine, SharedScans::engine)).await?;
-    let questions = run.plan(judgeable).await;
-    let scanned = Instant::now();
-    if let Some(shared) = &shared {
-        shared.read().await?;
+    let source = shared.as_ref().map_or(engine, SharedScans::engine);
+    let judgeable = run.judgeable(source, window).await?;
+    run.judge(engine, shared.as_ref(), judgeable).await?;
+    Ok(run.finish(began))
+}
+
+/// Judges each rule over a window of its own, whether or not its evidence is there: what holds in a part of the lake.
+///
+/// `views` are of the order of `rules`, with the lookback that the rule is to see.
+pub async fn judge(
+    engine: &Engine,
+    rules: &[Rule],
+    views: Vec<Window>,
+    threads: usize,
+    run_id: &str,
+) -> Result<Report> {
+    let began = Instant::now();
+    let mut run = Run::new(rules, views, threads, run_id);
+    let shared = SharedScans::over(engine).await?;
+    let mut all = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        run.report.verdicts.push(Verdict::new(rule, Outcome::Quiet));
+        all.push((index, run.engine(shared.engine(), index).await?));
     }
-    run.report.scanning = scanned.elapsed().as_secs_f64();
-    // One at a time, so that each has all the memory.
-    for index in run.ask(questions).await {
-        run.ask_spilling(engine, index).await?;
-    }
-    let mut report = run.report;
-    report.findings.sort_by(Finding::order);
-    report.answering = scanned.elapsed().as_secs_f64() - report.scanning;
-    report.seconds = began.elapsed().as_secs_f64();
-    Ok(report)
+    run.judge(engine, Some(&shared), all).await?;
+    Ok(run.finish(began))
 }
 
 /// A run in progress.
 struct Run<'a> {
     rules: &'a [Rule],
-    window: &'a Window,
+    /// What each rule looks at.
+    views: Vec<Window>,
+    engines: HashMap<Window, Arc<Engine>>,
     threads: usize,
     created_at: DateTime<Utc>,
     run_id: Arc<str>,
     report: Report,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(rules: &'a [Rule], views: Vec<Window>, threads: usize, run_id: &str) -> Run<'a> {
+        Run {
+            rules,
+            views,
+            engines: HashMap::new(),
+            threads: threads.max(1),
+            created_at: Utc::now(),
+            run_id: run_id.into(),
+            report: Report::default(),
+        }
+    }
+
     /// Gives each rule its verdict as far as the evidence decides it; returns the others with the engine that shows what
     /// they look at.
-    async fn judgeable(&mut self, engine: &Engine) -> Result<Vec<(usize, Arc<Engine>)>> {
-        let fresh = Window { lookback: Duration::zero(), ..self.window.clone() };
-        let fresh = Arc::new(engine.windowed(&fresh).await?);
-        let coverage = Coverage::measure(&fresh, self.rules).await?;
-        let place = describe(self.window);
-        let mut engines = BTreeMap::from([(Duration::zero(), fresh)]);
+    async fn judgeable(&mut self, engine: &Engine, window: &Window) -> Result<Vec<(usize, Arc<Engine>)>> {
+        let fresh = Window { lookback: Duration::zero(), ..window.clone() };
+        let windowed = Arc::new(engine.windowed(&fresh).await?);
+        let coverage = Coverage::measure(&windowed, self.rules).await?;
+        self.engines.insert(fresh, windowed);
+        let place = describe(window);
         let mut judgeable = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
             let missing = coverage.missing(rule, &place);
             if missing.is_none() {
-                let view = self.view(rule);
-                let windowed = match engines.get(&view.lookback) {
-                    Some(windowed) => windowed.clone(),
-                    None => Arc::new(engine.windowed(&view).await?),
-                };
-                engines.insert(view.lookback, windowed.clone());
-                judgeable.push((index, windowed));
+                judgeable.push((index, self.engine(engine, index).await?));
             }
             let outcome = missing.map_or(Outcome::Quiet, Outcome::NotEvaluated);
-            let (rule_id, added) = (rule.id.clone(), rule.added);
-            self.report.verdicts.push(Verdict { rule_id, added, outcome, rows: 0, cost: Cost::default() });
+            self.report.verdicts.push(Verdict::new(rule, outcome));
         }
         Ok(judgeable)
     }
 
-    /// The window with what `rule` sees before it. Without a start everything is fresh, and there is nothing before it.
-    fn view(&self, rule: &Rule) -> Window {
-        let lookback = if self.window.start.is_some() { rule.lookback } else { Duration::zero() };
-        Window { lookback, ..self.window.clone() }
+    /// The engine that shows what the rule at `index` looks at.
+    async fn engine(&mut self, engine: &Engine, index: usize) -> Result<Arc<Engine>> {
+        let view = self.views.get(index).cloned().unwrap_or_default();
+        if let Some(known) = self.engines.get(&view) {
+            return Ok(known.clone());
+        }
+        let windowed = Arc::new(engine.windowed(&view).await?);
+        self.engines.insert(view, windowed.clone());
+        Ok(windowed)
+    }
+
+    /// Plans and asks; `engine` is the one without shared scans.
+    async fn judge(
+        &mut self,
+        engine: &Engine,
+        shared: Option<&SharedScans>,
+        judgeable: Vec<(usize, Arc<Engine>)>,
+    ) -> Result<()> {
+        let questions = self.plan(judgeable).await;
+        let scanned = Instant::now();
+        if let Some(shared) = shared {
+            shared.read().await?;
+        }
+        self.report.scanning = scanned.elapsed().as_secs_f64();
+        // One at a time, so that each has all the memory.
+        for index in self.ask(questions).await {
+            self.ask_spilling(engine, index).await?;
+        }
+        self.report.answering = scanned.elapsed().as_secs_f64() - self.report.scanning;
+        Ok(())
+    }
+
+    fn finish(mut self, began: Instant) -> Report {
+        self.report.findings.sort_by(Finding::order);
+        self.report.seconds = began.elapsed().as_secs_f64();
+        self.report
     }
 
     /// Plans rules on their engines.
@@ -157,8 +199,8 @@ impl Run<'_> {
 
     /// Asks a rule again by itself, with joins that go to disk when memory ends.
     async fn ask_spilling(&mut self, engine: &Engine, index: usize) -> Result<()> {
-        let Some(rule) = self.rules.get(index) else { return Ok(()) };
-        let windowed = engine.windowed(&self.view(rule)).await?;
+        let (Some(rule), Some(view)) = (self.rules.get(index), self.views.get(index)) else { return Ok(()) };
+        let windowed = engine.windowed(view).await?;
         match Question::plan(&windowed, rule, Some(1), Joins::Sorted).await {
             Err(reason) => self.report.fail(index, reason),
             Ok(question) => match question.ask(rule).await {
@@ -173,8 +215,14 @@ impl Run<'_> {
     }
 }
 
+/// The window with what `rule` sees before it. Without a start everything is fresh, and there is nothing before it.
+fn view(window: &Window, rule: &Rule) -> Window {
+    let lookback = if window.start.is_some() { rule.lookback } else { Duration::zero() };
+    Window { lookback, ..window.clone() }
+}
+
 /// Runs the tasks, up to `threads` at a time, and returns what they return in the order given. A task that panics is an error.
-async fn all<T: Send + 'static>(
+pub(super) async fn all<T: Send + 'static>(
     tasks: impl Iterator<Item = (usize, impl Future<Output = T> + Send + 'static)>,
     threads: usize,
 ) -> BTreeMap<usize, std::result::Result<T, String>> {

@@ -1,5 +1,6 @@
 //! What a run says: findings, and for every rule an answer, or why there is none, and what that took.
 
+use super::Rule;
 use super::cost::Cost;
 use crate::findings::Finding;
 
@@ -44,6 +45,13 @@ pub enum Outcome {
     NotEvaluated(String),
     /// The SQL failed, because.
     Failed(String),
+}
+
+impl Verdict {
+    /// The verdict of a rule before it is asked.
+    pub(super) fn new(rule: &Rule, outcome: Outcome) -> Verdict {
+        Verdict { rule_id: rule.id.clone(), added: rule.added, outcome, rows: 0, cost: Cost::default() }
+    }
 }
 
 impl Outcome {

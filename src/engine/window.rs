@@ -13,7 +13,7 @@ use crate::table::{DATE, Table};
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// A span of event time that is judged, and how much history before it rules may look at.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Window {
     /// First instant that counts as fresh; everything before `end` when none.
     pub start: Option<DateTime<Utc>>,

@@ -6,6 +6,7 @@
 //! that the next ingest finishes; the transaction number makes doing it twice harmless. Ingests of two processes exclude
 //! each other, because a commit to `objects` is only accepted on the version that it was prepared on.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
@@ -30,18 +31,35 @@ const PENDING: &str = "trailhoundPending";
 pub struct Journal {
     tables: HashMap<&'static str, Pinned>,
     seen: HashSet<u128>,
+    known: HashMap<&'static str, Known>,
+    span: i64,
 }
 
 impl Journal {
-    pub(super) async fn open(lake: &Lake) -> Result<Journal> {
+    /// `span`: microseconds of event time whose identities are read together.
+    pub(super) async fn open(lake: &Lake, span: i64) -> Result<Journal> {
         let mut tables = lake.open_all().await?;
         finish_pending(&mut tables).await?;
-        Ok(Journal { tables, seen: HashSet::new() })
+        Ok(Journal { tables, seen: HashSet::new(), known: HashMap::new(), span })
+    }
+
+    /// Takes in what others published since it was opened.
+    pub async fn refresh(&mut self) -> Result<()> {
+        let before = version(&self.tables, &OBJECTS)?;
+        let all: Vec<&'static Table> = self.tables.values().map(|pinned| pinned.table).collect();
+        for table in all {
+            reload(&mut self.tables, table).await?;
+        }
+        if version(&self.tables, &OBJECTS)? != before {
+            finish_pending(&mut self.tables).await?;
+            self.known.clear();
+        }
+        Ok(())
     }
 
     /// Makes [`Journal::has_seen`] answer for these objects.
     pub async fn look_for(&mut self, uris: &[&str]) -> Result<()> {
-        self.seen.extend(seen_objects(&pinned(&self.tables, &OBJECTS)?.delta, uris).await?);
+        self.seen = seen_objects(&pinned(&self.tables, &OBJECTS)?.delta, uris).await?;
         Ok(())
     }
 
@@ -50,9 +68,25 @@ impl Journal {
         self.seen.contains(&fingerprint)
     }
 
-    /// Identities of the events in a table as of the last publish.
-    pub fn known(&self, table: &'static Table) -> Result<Known> {
-        Ok(Known::new(provider::Snapshot::identities(table, &pinned(&self.tables, table)?.delta)?))
+    /// Identities of the events in a table: those of the lake, and those that were asked about since.
+    pub fn known(&mut self, table: &'static Table) -> Result<&mut Known> {
+        match self.known.entry(table.name) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let stored = provider::Snapshot::identities(table, &pinned(&self.tables, table)?.delta)?;
+                Ok(place.insert(Known::new(stored, self.span)))
+            }
+        }
+    }
+
+    /// A table as of the last publish or refresh.
+    pub(super) fn delta(&self, table: &'static Table) -> Result<&DeltaTable> {
+        Ok(&pinned(&self.tables, table)?.delta)
+    }
+
+    /// Tables, in no order.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &'static Table> {
+        self.tables.values().map(|pinned| pinned.table)
     }
 
     /// Makes files and the record of their objects visible: all, or nothing.
@@ -70,20 +104,44 @@ impl Journal {
             .with_max_retries(0)
             .with_application_transaction(Transaction::new(INGEST, version))
             .with_metadata([(PENDING.to_owned(), text)]);
-        commit(decisive, objects.iter().map(Part::add).collect(), properties).await?;
+        commit(decisive, added(objects), properties).await?;
         reload(&mut self.tables, &OBJECTS).await?;
         for (name, adds) in pending {
             apply(&mut self.tables, name, adds, version).await?;
         }
         self.seen.extend(fingerprints);
+        for known in &mut self.known {
+            let at = self.tables.get(known.0).ok_or(Error::Conflict)?;
+            known.1.published(provider::Snapshot::identities(at.table, &at.delta)?);
+        }
         Ok(())
+    }
+
+    /// Takes files out of a table of records and puts others in, unless somebody else changed it meanwhile
+    /// ([`Error::Conflict`]). `removed` are paths as the table's log spells them.
+    pub async fn replace(&mut self, table: &'static Table, removed: &HashSet<String>, parts: &[Part]) -> Result<()> {
+        let at = pinned(&self.tables, table)?;
+        let mut actions: Vec<Action> = Vec::new();
+        for file in at.delta.snapshot().map_err(|e| failed(table, &e))?.log_data().iter() {
+            if removed.contains(file.path().as_ref()) {
+                actions.push(Action::Remove(file.remove_action(true)));
+            }
+        }
+        if actions.len() < removed.len() {
+            return Err(Error::Conflict);
+        }
+        actions.extend(parts.iter().map(|part| Action::Add(part.add())));
+        if actions.is_empty() {
+            return Ok(());
+        }
+        let outcome = commit(at, actions, CommitProperties::default().with_max_retries(0)).await;
+        reload(&mut self.tables, table).await?;
+        outcome
     }
 }
 
-/// Appends files to a table of records, unless somebody else appended since it was opened ([`Error::Conflict`]).
-pub(super) async fn append(table: &Pinned, parts: Vec<Part>) -> Result<()> {
-    let exclusive = CommitProperties::default().with_max_retries(0);
-    commit(table, parts.iter().map(Part::add).collect(), exclusive).await
+fn added(parts: &[Part]) -> Vec<Action> {
+    parts.iter().map(|part| Action::Add(part.add())).collect()
 }
 
 /// Commits what the last ingest published and did not live to commit.
@@ -120,7 +178,7 @@ async fn apply(tables: &mut HashMap<&'static str, Pinned>, name: &str, adds: Vec
             return Ok(());
         }
         let properties = CommitProperties::default().with_application_transaction(Transaction::new(INGEST, version));
-        let outcome = commit(at, adds.clone(), properties).await;
+        let outcome = commit(at, adds.iter().cloned().map(Action::Add).collect(), properties).await;
         reload(tables, table).await?;
         match outcome {
             Err(Error::Conflict) => {}
@@ -129,12 +187,12 @@ async fn apply(tables: &mut HashMap<&'static str, Pinned>, name: &str, adds: Vec
     }
 }
 
-async fn commit(table: &Pinned, adds: Vec<Add>, properties: CommitProperties) -> Result<()> {
+async fn commit(table: &Pinned, actions: Vec<Action>, properties: CommitProperties) -> Result<()> {
     let state = table.delta.snapshot().map_err(|e| failed(table.table, &e))?;
     let operation =
         DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DATE.to_owned()]), predicate: None };
     let outcome = CommitBuilder::from(properties)
-        .with_actions(adds.into_iter().map(Action::Add).collect())
+        .with_actions(actions)
         .build(Some(state), table.delta.log_store(), operation)
         .await;
     match outcome {
@@ -155,6 +213,10 @@ async fn reload(tables: &mut HashMap<&'static str, Pinned>, table: &'static Tabl
         delta.update_state().await.map_err(|e| failed(table, &e))?;
     }
     Ok(())
+}
+
+fn version(tables: &HashMap<&'static str, Pinned>, table: &'static Table) -> Result<u64> {
+    Ok(pinned(tables, table)?.delta.version().unwrap_or_default())
 }
 
 fn pinned<'a>(tables: &'a HashMap<&'static str, Pinned>, table: &'static Table) -> Result<&'a Pinned> {

@@ -1,12 +1,14 @@
 //! The lake: Delta tables that are appended to exactly once and read as of one moment.
 
 mod commit;
+mod files;
 mod known;
 pub mod objects;
 mod parquet;
 mod provider;
 pub mod s3;
 mod seen;
+mod since;
 mod statistics;
 mod tables;
 mod upkeep;
@@ -21,9 +23,11 @@ use object_store::ObjectStoreExt;
 use url::Url;
 
 pub use commit::Journal;
+pub use files::File;
 pub use known::Known;
 pub use parquet::{Job, Part};
-pub use writer::{Writer, WriterSettings, days};
+pub use since::{Commit, Position};
+pub use writer::{MICROS_PER_DAY, Writer, WriterSettings, day_of, times};
 
 use crate::error::{Error, Result};
 use crate::table::Table;
@@ -83,20 +87,17 @@ impl Lake {
 
     /// Begins an ingest: finishes what a killed process left half published, and reads which objects are known.
     pub async fn begin(&self) -> Result<Journal> {
+        self.begin_in_spans(MICROS_PER_DAY).await
+    }
+
+    /// The same for an ingest that goes on for ever: identities are read for spans of event time of this length
+    /// (microseconds, a part of a day), so that memory does not grow with the rows of a day.
+    pub async fn begin_in_spans(&self, span: i64) -> Result<Journal> {
         if self.root.scheme() == "s3" && !self.exists().await? {
             let store = tables::object_store(&self.root, &objects::OBJECTS)?;
             s3::probe_conditional_put(&store, &object_store::path::Path::default()).await?;
         }
-        Journal::open(self).await
-    }
-
-    /// Appends the rows of `part`s to a table of records in one commit. Returns without a commit when there are none.
-    pub async fn append(&self, table: &'static Table, parts: Vec<Part>) -> Result<()> {
-        if parts.is_empty() {
-            return Ok(());
-        }
-        let pinned = self.open_table(table).await?;
-        commit::append(&pinned, parts).await
+        Journal::open(self, span).await
     }
 
     /// A writer of Parquet files for this lake.

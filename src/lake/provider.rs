@@ -24,11 +24,13 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use deltalake_core::DeltaTable;
 use object_store::ObjectStore;
+use object_store::path::Path as ObjectPath;
 
+use super::files::File;
 use super::statistics;
 use super::tables::IDENTITY;
 use crate::error::{Error, Result, chain};
-use crate::table::{DATE, Table};
+use crate::table::{DATE, TIME, Table};
 
 /// A table as of one version. Cheap to clone the parts of; never changes.
 #[derive(Debug)]
@@ -47,9 +49,40 @@ impl Snapshot {
         Self::with_columns(table, Schema::new(viewed(table.schema().fields())), delta)
     }
 
-    /// Only the identities of a table of events.
+    /// Only the identities of a table of events, and their times.
     pub fn identities(table: &'static Table, delta: &DeltaTable) -> Result<Snapshot> {
-        Self::with_columns(table, Schema::new(vec![Field::new(IDENTITY, DataType::BinaryView, true)]), Some(delta))
+        let identity = Arc::new(Field::new(IDENTITY, DataType::BinaryView, true));
+        let time = table.schema().fields().iter().find(|field| field.name() == TIME.name).cloned();
+        let columns: Vec<Arc<Field>> = time.into_iter().chain([identity]).collect();
+        Self::with_columns(table, Schema::new(columns), Some(delta))
+    }
+
+    /// Only the rows of these files, which belong to the table now or did at some time.
+    pub fn of_files(table: &'static Table, delta: &DeltaTable, files: &[File]) -> Result<Snapshot> {
+        let mut snapshot = Self::of(table, None)?;
+        for file in files {
+            let path = ObjectPath::parse(&file.path).unwrap_or_else(|_| ObjectPath::from(file.path.as_str()));
+            snapshot.add(path, file.size, file.date.as_deref(), file.statistics.as_deref());
+        }
+        snapshot.close(delta);
+        Ok(snapshot)
+    }
+
+    fn add(&mut self, path: ObjectPath, size: u64, day: Option<&str>, stats: Option<&str>) {
+        let day = day.and_then(Date32Type::parse);
+        let known = statistics::from_delta(stats, &self.files_schema, size);
+        let file = PartitionedFile::new(path.to_string(), size)
+            .with_partition_values(vec![ScalarValue::Date32(day)])
+            .with_statistics(known);
+        self.files.push(file);
+    }
+
+    /// All files are there: in the order of their paths, with their bounds.
+    fn close(&mut self, delta: &DeltaTable) {
+        self.files.sort_by(|a: &PartitionedFile, b| a.path().cmp(b.path()));
+        let bounds = |file: &PartitionedFile| file.statistics.as_deref().map(statistics::bounds);
+        self.bounds = self.files.iter().filter_map(bounds).collect();
+        self.store = Some((delta.log_store().object_store_url(), delta.log_store().object_store(None)));
     }
 
     /// True when the table has no files.
@@ -74,13 +107,11 @@ impl Snapshot {
         let mut fields: Vec<Arc<Field>> = files_schema.fields().iter().cloned().collect();
         fields.push(date);
         let schema = Arc::new(Schema::new(fields));
-        let Some(delta) = delta else {
-            return Ok(Snapshot { schema, files_schema, files: Vec::new(), bounds: Vec::new(), store: None });
-        };
+        let mut snapshot = Snapshot { schema, files_schema, files: Vec::new(), bounds: Vec::new(), store: None };
+        let Some(delta) = delta else { return Ok(snapshot) };
         let failed = |e: &dyn std::error::Error| {
             Error::Lake(format!("cannot read the log of table {}: {}", table.name, chain(e)))
         };
-        let mut files = Vec::new();
         for file in delta.snapshot().map_err(|e| failed(&e))?.log_data().iter() {
             if file.deletion_vector_descriptor().is_some() {
                 return Err(Error::Lake(format!(
@@ -88,19 +119,12 @@ impl Snapshot {
                     table.name
                 )));
             }
+            let day = file.partition_values_map().get(DATE).cloned().flatten();
             let size = file.size().max(0) as u64;
-            let day = file.partition_values_map().get(DATE).cloned().flatten().and_then(|text| day(&text));
-            let known = statistics::from_delta(file.stats().as_deref(), &files_schema, size);
-            files.push(
-                PartitionedFile::new(file.object_store_path().to_string(), size)
-                    .with_partition_values(vec![ScalarValue::Date32(day)])
-                    .with_statistics(known),
-            );
+            snapshot.add(file.object_store_path(), size, day.as_deref(), file.stats().as_deref());
         }
-        files.sort_by(|a: &PartitionedFile, b| a.path().cmp(b.path()));
-        let bounds = files.iter().filter_map(|file| file.statistics.as_deref().map(statistics::bounds)).collect();
-        let store = Some((delta.log_store().object_store_url(), delta.log_store().object_store(None)));
-        Ok(Snapshot { schema, files_schema, files, bounds, store })
+        snapshot.close(delta);
+        Ok(snapshot)
     }
 }
 
@@ -151,11 +175,6 @@ impl TableProvider for Snapshot {
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
-}
-
-/// Day of a partition value such as `2026-10-01`, counted from 1970.
-fn day(text: &str) -> Option<i32> {
-    Date32Type::parse(text)
 }
 
 /// The same fields with text as views, also inside lists and structs: reading such text copies nothing.

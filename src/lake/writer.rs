@@ -24,13 +24,19 @@ impl Default for WriterSettings {
     }
 }
 
-/// Day of these rows of a batch by their event time, counted from 1970 UTC.
-pub fn days(batch: &Batch, rows: Range<usize>) -> Vec<i32> {
-    const MICROS_PER_DAY: i64 = 86_400_000_000;
+/// Microseconds of a UTC day.
+pub const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// Day of an event time (microseconds UTC), counted from 1970.
+pub fn day_of(time: i64) -> i32 {
+    time.div_euclid(MICROS_PER_DAY) as i32
+}
+
+/// Event times of these rows of a batch, microseconds UTC.
+pub fn times(batch: &Batch, rows: Range<usize>) -> Vec<i64> {
     let times = batch.rows.column(0).as_any().downcast_ref::<TimestampMicrosecondArray>();
-    let times = times.and_then(|times| times.values().get(rows.clone()));
-    match times {
-        Some(times) => times.iter().map(|time| time.div_euclid(MICROS_PER_DAY) as i32).collect(),
+    match times.and_then(|times| times.values().get(rows.clone())) {
+        Some(times) => times.to_vec(),
         None => vec![0; rows.len()],
     }
 }
@@ -90,7 +96,8 @@ impl Writer {
 
     /// Takes all rows of a batch.
     pub fn push_all(&mut self, batch: Batch) {
-        let rows: Vec<(i32, usize)> = days(&batch, 0..batch.ids.len()).into_iter().zip(0..).collect();
+        let times = times(&batch, 0..batch.ids.len());
+        let rows: Vec<(i32, usize)> = times.into_iter().map(day_of).zip(0..).collect();
         self.push(&Arc::new(batch), &rows);
     }
 

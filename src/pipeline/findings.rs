@@ -1,60 +1,313 @@
-//! Findings go to the lake: each id once, whoever finds it again.
+//! Findings go to the lake: each id once, and as it is seen now where a run has seen all of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use datafusion::arrow::array::AsArray;
+use chrono::{DateTime, Duration};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::arrow::row::{RowConverter, SortField};
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::findings::{FINDINGS, Finding, to_batch};
-use crate::lake::{Lake, WriterSettings};
+use crate::lake::{File, Journal, Lake, Part, WriterSettings};
 use crate::logs::rows::Batch;
 
-/// How often an append starts again because another run appended first.
-const ATTEMPTS: usize = 10;
+/// How often a change starts again because another run changed the findings first.
+const ATTEMPTS: usize = 20;
+/// A day with more files than this has its small ones joined when one of them is rewritten.
+const MOST_FILES: usize = 8;
+/// Files below this are small, bytes.
+const SMALL: u64 = 4 << 20;
 
-/// Stores the findings that the lake does not have. Returns how many were new.
-///
-/// `engine` shows the lake as the findings were made from it.
-pub async fn keep(lake: &Lake, engine: &Engine, findings: &[Finding]) -> Result<usize> {
-    let mut known = stored_ids(engine).await?;
-    for _ in 0..ATTEMPTS {
-        let new: Vec<Finding> = findings.iter().filter(|f| !known.contains(&f.finding_id)).cloned().collect();
-        if new.is_empty() {
-            return Ok(0);
-        }
-        match append(lake, &new).await {
-            Err(Error::Conflict) => {
-                let fresh = Engine::new(engine.settings().clone(), lake.providers().await?).await?;
-                known = stored_ids(&fresh).await?;
-            }
-            outcome => return outcome.map(|()| new.len()),
-        }
-    }
-    Err(Error::Conflict)
+/// What a run says about a rule in a span of time is all there is: findings of the same version of the rule that have their
+/// last event there and that the run did not make are gone.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// The rule.
+    pub rule_id: String,
+    /// Its version.
+    pub rule_version: String,
+    /// First microsecond (UTC); no limit when none.
+    pub start: Option<i64>,
+    /// First microsecond after the span; no limit when none.
+    pub end: Option<i64>,
+    /// Whether findings that are gone leave the lake.
+    pub removes: bool,
 }
 
-async fn append(lake: &Lake, findings: &[Finding]) -> Result<()> {
-    let rows = to_batch(findings)?;
-    let batch = Batch { table: &FINDINGS, ids: vec![0; rows.num_rows()], rows };
+/// What became of findings.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Ids that the lake did not have.
+    pub new: Vec<String>,
+    /// Findings that the lake had in another state.
+    pub changed: usize,
+    /// Findings that are no longer true.
+    pub gone: usize,
+}
+
+/// The findings of a lake. Remembers which file has which.
+#[derive(Debug, Default)]
+pub struct Shelved {
+    files: HashMap<String, Arc<Vec<Row>>>,
+}
+
+/// A finding in a file.
+#[derive(Debug)]
+struct Row {
+    id: String,
+    rule_id: String,
+    rule_version: String,
+    last_seen: i64,
+    /// Hash of everything but which run found it, and when.
+    print: u64,
+}
+
+/// What has to be done.
+#[derive(Default)]
+struct Change {
+    new: Vec<usize>,
+    changed: Vec<usize>,
+    /// Path -> ids whose rows leave it.
+    leaving: HashMap<String, HashSet<String>>,
+    gone: usize,
+}
+
+impl Shelved {
+    /// Stores findings that the lake does not have. Those that it has in another state are replaced when they lie in one of
+    /// `settled`, which say where `findings` are all there is.
+    ///
+    /// `reach`: how far the time of a stored finding may be from that of the same finding now; `None` looks everywhere.
+    pub async fn keep(
+        &mut self,
+        lake: &Lake,
+        journal: &mut Journal,
+        findings: &[Finding],
+        settled: &[Span],
+        reach: Option<Duration>,
+    ) -> Result<Kept> {
+        let mut kept = Kept::default();
+        if findings.is_empty() && settled.is_empty() {
+            return Ok(kept);
+        }
+        let batch = to_batch(findings)?;
+        let prints = prints(&batch)?;
+        for _ in 0..ATTEMPTS {
+            let files = self.load(journal, &wanted(findings, settled, reach)).await?;
+            let change = self.change(&files, findings, &prints, settled);
+            let outcome = async {
+                if !change.new.is_empty() {
+                    let parts = write(lake, vec![rows(&batch, &change.new)?]).await?;
+                    journal.replace(&FINDINGS, &HashSet::new(), &parts).await?;
+                    kept.new.extend(change.new.iter().filter_map(|&i| findings.get(i)).map(|f| f.finding_id.clone()));
+                }
+                self.rewrite(lake, journal, &files, &batch, &change).await
+            };
+            match outcome.await {
+                Err(Error::Conflict) => journal.refresh().await?,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    kept.changed = change.changed.len();
+                    kept.gone = change.gone;
+                    return Ok(kept);
+                }
+            }
+        }
+        Err(Error::Conflict)
+    }
+
+    /// Reads which findings the files of these days have, and forgets files that are no longer there.
+    async fn load(&mut self, journal: &Journal, days: &Days) -> Result<Vec<File>> {
+        let all = journal.files(&FINDINGS)?;
+        let paths: HashSet<&str> = all.iter().map(|file| file.path.as_str()).collect();
+        self.files.retain(|path, _| paths.contains(path.as_str()));
+        let mut files = Vec::new();
+        for file in all {
+            if !days.has(file.date.as_deref()) {
+                continue;
+            }
+            if !self.files.contains_key(&file.path) {
+                let stored = describe(&journal.read_file(&FINDINGS, &file).await?)?;
+                self.files.insert(file.path.clone(), Arc::new(stored));
+            }
+            files.push(file);
+        }
+        Ok(files)
+    }
+
+    fn change(&self, files: &[File], findings: &[Finding], prints: &[u64], settled: &[Span]) -> Change {
+        let mut change = Change::default();
+        let mut by_rule: HashMap<&str, Vec<&Span>> = HashMap::new();
+        for span in settled {
+            by_rule.entry(&span.rule_id).or_default().push(span);
+        }
+        let now: HashMap<&str, usize> =
+            findings.iter().enumerate().map(|(index, finding)| (finding.finding_id.as_str(), index)).collect();
+        let mut stored: HashSet<&str> = HashSet::new();
+        for file in files {
+            for row in self.files.get(&file.path).into_iter().flat_map(|rows| rows.iter()) {
+                stored.insert(&row.id);
+                let covers = |span: &&&Span| span.covers(row);
+                let Some(span) = by_rule.get(row.rule_id.as_str()).and_then(|spans| spans.iter().find(covers)) else {
+                    continue;
+                };
+                let leaves = match now.get(row.id.as_str()) {
+                    Some(&index) if prints.get(index) != Some(&row.print) => {
+                        change.changed.push(index);
+                        true
+                    }
+                    Some(_) => false,
+                    None => {
+                        change.gone += usize::from(span.removes);
+                        span.removes
+                    }
+                };
+                if leaves {
+                    change.leaving.entry(file.path.clone()).or_default().insert(row.id.clone());
+                }
+            }
+        }
+        change.new.extend((0..findings.len()).filter(|&i| {
+            let id = findings.get(i).map(|finding| finding.finding_id.as_str());
+            id.is_some_and(|id| !stored.contains(id) && now.get(id) == Some(&i))
+        }));
+        change
+    }
+
+    /// Writes the files anew that findings leave, with the findings that changed.
+    async fn rewrite(
+        &self,
+        lake: &Lake,
+        journal: &mut Journal,
+        files: &[File],
+        batch: &RecordBatch,
+        change: &Change,
+    ) -> Result<()> {
+        if change.leaving.is_empty() {
+            return Ok(());
+        }
+        let mut removed = HashSet::new();
+        let mut batches = vec![rows(batch, &change.changed)?];
+        let days: HashSet<&Option<String>> =
+            files.iter().filter(|file| change.leaving.contains_key(&file.path)).map(|file| &file.date).collect();
+        for file in files {
+            let crowded = files.iter().filter(|other| other.date == file.date).count() > MOST_FILES;
+            let joins = crowded && file.size < SMALL && days.contains(&file.date);
+            let leaving = change.leaving.get(&file.path);
+            if leaving.is_none() && !joins {
+                continue;
+            }
+            let old = journal.read_file(&FINDINGS, file).await?;
+            let stays: BooleanArray = texts(&old, "finding_id")?
+                .iter()
+                .map(|id| Some(!id.is_some_and(|id| leaving.is_some_and(|ids| ids.contains(id)))))
+                .collect();
+            batches.push(filter_record_batch(&old, &stays).map_err(unreadable)?);
+            removed.insert(file.path.clone());
+        }
+        let parts = write(lake, batches).await?;
+        journal.replace(&FINDINGS, &removed, &parts).await
+    }
+}
+
+impl Span {
+    fn covers(&self, row: &Row) -> bool {
+        self.rule_version == row.rule_version
+            && self.start.is_none_or(|start| row.last_seen >= start)
+            && self.end.is_none_or(|end| row.last_seen < end)
+    }
+}
+
+/// Days (as partitions spell them), first and last.
+struct Days(Option<(String, String)>);
+
+impl Days {
+    fn has(&self, date: Option<&str>) -> bool {
+        let (Some((first, last)), Some(date)) = (&self.0, date) else { return true };
+        first.as_str() <= date && date <= last.as_str()
+    }
+}
+
+/// The days in which stored findings may lie that have to do with these.
+fn wanted(findings: &[Finding], settled: &[Span], reach: Option<Duration>) -> Days {
+    let Some(reach) = reach else { return Days(None) };
+    let mut instants = Vec::new();
+    for finding in findings {
+        instants.extend([finding.last_seen - reach, finding.last_seen + reach]);
+    }
+    for span in settled {
+        for bound in [span.start, span.end] {
+            let Some(time) = bound.and_then(DateTime::from_timestamp_micros) else { return Days(None) };
+            instants.push(time);
+        }
+    }
+    let day = |time: &DateTime<_>| time.format("%Y-%m-%d").to_string();
+    Days(instants.iter().min().zip(instants.iter().max()).map(|(first, last)| (day(first), day(last))))
+}
+
+/// What rows of the findings table are.
+fn describe(batch: &RecordBatch) -> Result<Vec<Row>> {
+    let (ids, rules, versions) =
+        (texts(batch, "finding_id")?, texts(batch, "rule_id")?, texts(batch, "rule_version")?);
+    let times = batch.column_by_name("last_seen").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+    let times = times.ok_or_else(|| Error::Lake("the table of findings has no times".into()))?;
+    let prints = prints(batch)?;
+    Ok(prints
+        .into_iter()
+        .enumerate()
+        .map(|(row, print)| Row {
+            id: ids.value(row).to_owned(),
+            rule_id: rules.value(row).to_owned(),
+            rule_version: versions.value(row).to_owned(),
+            last_seen: times.value(row),
+            print,
+        })
+        .collect())
+}
+
+/// Hash of each row without the columns that tell which run found it.
+fn prints(batch: &RecordBatch) -> Result<Vec<u64>> {
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        if !["created_at", "run_id"].contains(&field.name().as_str()) {
+            columns.push(column.clone());
+        }
+    }
+    let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
+    let rows = RowConverter::new(fields).and_then(|converter| converter.convert_columns(&columns)).map_err(unreadable)?;
+    Ok(rows.iter().map(|row| xxh3_64(row.as_ref())).collect())
+}
+
+fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray> {
+    let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+    column.ok_or_else(|| Error::Lake(format!("the table of findings has no texts in {name}")))
+}
+
+/// These rows of a batch.
+fn rows(batch: &RecordBatch, wanted: &[usize]) -> Result<RecordBatch> {
+    let wanted: HashSet<usize> = wanted.iter().copied().collect();
+    let mask: BooleanArray = (0..batch.num_rows()).map(|row| Some(wanted.contains(&row))).collect();
+    filter_record_batch(batch, &mask).map_err(unreadable)
+}
+
+fn unreadable(error: datafusion::arrow::error::ArrowError) -> Error {
+    Error::Lake(format!("cannot read stored findings: {error}"))
+}
+
+/// Files with these rows; not visible yet.
+async fn write(lake: &Lake, batches: Vec<RecordBatch>) -> Result<Vec<Part>> {
     let mut writer = lake.writer(&FINDINGS, WriterSettings::default());
-    writer.push_all(batch);
+    for rows in batches {
+        writer.push_all(Batch { table: &FINDINGS, ids: vec![0; rows.num_rows()], rows });
+    }
     let mut parts = Vec::new();
     for job in writer.drain() {
         let mut part = job.encode()?;
         lake.store(&mut part).await?;
         parts.push(part);
     }
-    lake.append(&FINDINGS, parts).await
-}
-
-async fn stored_ids(engine: &Engine) -> Result<HashSet<String>> {
-    let batches = engine.sql("SELECT finding_id FROM findings").await?.collect().await;
-    let mut ids = HashSet::new();
-    for batch in batches.map_err(crate::engine::sql_error)? {
-        let text = datafusion::arrow::compute::cast(batch.column(0), &datafusion::arrow::datatypes::DataType::Utf8)
-            .map_err(|e| Error::Lake(format!("cannot read the ids of stored findings: {e}")))?;
-        ids.extend(text.as_string::<i32>().iter().flatten().map(str::to_owned));
-    }
-    Ok(ids)
+    Ok(parts)
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::intake::bodies::BodyReader;
 use crate::intake::{Fetched, Found, Intake};
 use crate::lake::objects::{self as record, OBJECTS, ObjectRow};
-use crate::lake::{Job, Journal, Known, Lake, Part, Writer, WriterSettings, days};
+use crate::lake::{Job, Journal, Lake, Part, Writer, WriterSettings, day_of, times};
 use crate::logs::LOG_TYPES;
 use crate::logs::framing;
 use crate::logs::sink::QUARANTINE;
@@ -87,7 +87,7 @@ pub async fn ingest(
             summary.unchanged = known.len() as u64;
             progress.set_length(new.len() as u64);
         }
-        let mut walk = Walk::new(lake, &mut journal, settings, progress)?;
+        let mut walk = Walk::new(lake, &mut journal, settings, progress);
         let outcome = walk.run(&pool, intake.fetch(new), intake.body_reader(tokio::runtime::Handle::current())).await;
         summary.merge(&walk.published);
         match outcome {
@@ -115,7 +115,6 @@ struct Walk<'a> {
     progress: &'a ProgressBar,
     writers: Vec<Writer>,
     quarantine: Writer,
-    known: Vec<Known>,
     objects: Vec<ObjectRow>,
     rows: usize,
     waiting: Summary,
@@ -126,17 +125,15 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(lake: &'a Lake, journal: &'a mut Journal, settings: &'a Ingest, progress: &'a ProgressBar) -> Result<Self> {
+    fn new(lake: &'a Lake, journal: &'a mut Journal, settings: &'a Ingest, progress: &'a ProgressBar) -> Self {
         let files = WriterSettings::default();
-        let known = known(journal)?;
-        Ok(Walk {
+        Walk {
             lake,
             journal,
             settings,
             progress,
             writers: LOG_TYPES.iter().map(|log| lake.writer(log.table, files)).collect(),
             quarantine: lake.writer(&QUARANTINE, files),
-            known,
             objects: Vec::new(),
             rows: 0,
             waiting: Summary::new(),
@@ -144,7 +141,7 @@ impl<'a> Walk<'a> {
             parts: Vec::new(),
             uploads: JoinSet::new(),
             now: chrono::Utc::now().timestamp_micros(),
-        })
+        }
     }
 
     async fn run(
@@ -268,21 +265,22 @@ impl<'a> Walk<'a> {
     /// Keeps the events that the lake does not have.
     async fn store(&mut self, log: usize, rows: Stretch) -> Result<Kept> {
         let Stretch { batch, rows } = rows;
-        let days = days(&batch, rows.clone());
-        let known = &mut self.known[log];
-        let mut new = Vec::with_capacity(days.len());
+        let times = times(&batch, rows.clone());
+        let known = self.journal.known(batch.table)?;
+        let mut new = Vec::with_capacity(times.len());
         let mut loaded = None;
         let ids = batch.ids.get(rows.clone()).unwrap_or_default();
-        for (row, (&day, &id)) in rows.zip(days.iter().zip(ids)) {
-            if loaded != Some(day) {
-                known.load(day).await?;
-                loaded = Some(day);
+        for (row, (&time, &id)) in rows.zip(times.iter().zip(ids)) {
+            let span = known.span(time);
+            if loaded != Some(span) {
+                known.load(span).await?;
+                loaded = Some(span);
             }
-            if known.is_new(day, id) {
-                new.push((day, row));
+            if known.is_new(span, id) {
+                new.push((day_of(time), row));
             }
         }
-        let kept = Kept { stored: new.len() as u64, duplicates: (days.len() - new.len()) as u64 };
+        let kept = Kept { stored: new.len() as u64, duplicates: (times.len() - new.len()) as u64 };
         self.rows += new.len();
         if !new.is_empty() {
             self.writers[log].push(&batch, &new);
@@ -332,7 +330,6 @@ impl<'a> Walk<'a> {
             }
             let seen: Vec<u128> = self.objects.iter().map(|o| record::fingerprint(&o.uri, &o.version)).collect();
             self.journal.publish(&self.parts, &records, &seen).await?;
-            self.known = known(self.journal)?;
         }
         let waiting = std::mem::replace(&mut self.waiting, Summary::new());
         self.published.merge(&waiting);
@@ -341,10 +338,6 @@ impl<'a> Walk<'a> {
         self.rows = 0;
         Ok(())
     }
-}
-
-fn known(journal: &Journal) -> Result<Vec<Known>> {
-    LOG_TYPES.iter().map(|log| journal.known(log.table)).collect()
 }
 
 /// The next objects to decode together; none at the end.

@@ -6,7 +6,7 @@ mod ingest;
 mod stretch;
 pub mod summary;
 
-pub use findings::keep as keep_findings;
+pub use findings::{Kept, Shelved, Span};
 pub use ingest::{Ingest, PUBLISH_ROWS, ingest};
 pub use summary::Summary;
 

@@ -8,7 +8,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringViewArray, UInt32Array,
 };
 use datafusion::arrow::compute::{cast, filter, prep_null_mask_filter, take};
-use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, Result as PlanResult, internal_datafusion_err};
 use datafusion::logical_expr::utils::conjunction;
@@ -18,6 +18,7 @@ use super::compact::compact;
 use super::keys::DISPATCH;
 use super::leaf::Leaf;
 use super::memory::Budget;
+use crate::table::TIME;
 
 /// Values of the dispatch columns in a row.
 type Kind<'a> = [Option<&'a str>; DISPATCH.len()];
@@ -46,6 +47,8 @@ struct Reader {
     schema: SchemaRef,
     /// Columns of the scan that the leaf wants.
     wanted: Vec<usize>,
+    /// Place of the event time in the scan, where the leaf notes it.
+    time: Option<usize>,
 }
 
 /// Which readers may want rows of a kind; one for each thread.
@@ -88,7 +91,8 @@ impl Dispatcher {
             let condition = conjunction(leaf.filters.iter().cloned())
                 .ok_or_else(|| internal_datafusion_err!("a leaf without conditions"))?;
             let condition = state.create_physical_expr(condition, &DFSchema::try_from(schema.clone())?)?;
-            readers.push(Reader { leaf: leaf.clone(), condition, read, schema, wanted });
+            let time = place(TIME.name).filter(|_| leaf.notes_minutes());
+            readers.push(Reader { leaf: leaf.clone(), condition, read, schema, wanted, time });
         }
         let (keyed, unkeyed): (Vec<usize>, Vec<usize>) =
             (0..leaves.len()).partition(|index| leaves.get(*index).is_some_and(|leaf| !leaf.keys.is_empty()));
@@ -208,6 +212,11 @@ impl Reader {
             let mut columns = Vec::with_capacity(self.wanted.len());
             for place in &self.wanted {
                 columns.push(compact(take(batch.column(*place), &accepted, None)?));
+            }
+            if let Some(time) = self.time {
+                let times = take(batch.column(time), &accepted, None)?;
+                let times = times.as_primitive_opt::<TimestampMicrosecondType>();
+                self.leaf.note(times.iter().flat_map(|times| times.iter().flatten()));
             }
             let counted = RecordBatchOptions::new().with_row_count(Some(matched));
             let found = RecordBatch::try_new_with_options(self.leaf.schema.clone(), columns, &counted)?;

@@ -21,6 +21,7 @@ use super::leaf::Leaf;
 use super::memory::Budget;
 use super::table::is_selective;
 use crate::engine::Engine;
+use crate::table::TIME;
 
 /// Rows of a batch: with fewer, the cost of a call per leaf and batch shows.
 const BATCH: usize = 65_536;
@@ -66,6 +67,9 @@ fn columns(leaves: &[Arc<Leaf>], schema: &Schema) -> Vec<usize> {
     let mut columns: BTreeSet<usize> = leaves.iter().flat_map(|leaf| leaf.projection.iter().copied()).collect();
     let read = leaves.iter().flat_map(|leaf| &leaf.filters).flat_map(|filter| filter.column_refs());
     columns.extend(read.filter_map(|column| schema.index_of(&column.name).ok()));
+    if leaves.iter().any(|leaf| leaf.notes_minutes()) {
+        columns.extend(schema.index_of(TIME.name).ok());
+    }
     columns.extend(DISPATCH.iter().filter_map(|column| schema.index_of(column).ok()));
     columns.into_iter().collect()
 }

@@ -1,5 +1,6 @@
 //! A place where a query reads a table with conditions: what it asks for, and the rows once they are there.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -43,7 +44,12 @@ pub struct Leaf {
     examined: AtomicU64,
     matched: AtomicU64,
     nanoseconds: AtomicU64,
+    /// Minutes (since 1970) of the event times of the rows that matched, where that is asked for.
+    minutes: Option<Mutex<BTreeSet<i64>>>,
 }
+
+/// Microseconds of a minute.
+const MICROS_PER_MINUTE: i64 = 60_000_000;
 
 /// Rows that the scan found so far.
 #[derive(Debug, Default)]
@@ -74,6 +80,37 @@ impl Leaf {
             examined: AtomicU64::new(0),
             matched: AtomicU64::new(0),
             nanoseconds: AtomicU64::new(0),
+            minutes: None,
+        }
+    }
+
+    /// Also notes when the rows happened that met its conditions.
+    pub fn noting_minutes(mut self) -> Leaf {
+        self.minutes = Some(Mutex::default());
+        self
+    }
+
+    /// Minutes (since 1970) of the rows that met its conditions, when it notes them.
+    pub fn minutes(&self) -> BTreeSet<i64> {
+        let noted = self.minutes.as_ref().map(|minutes| minutes.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        noted.unwrap_or_default()
+    }
+
+    /// True when it wants to know the times of the rows that met its conditions.
+    pub(super) fn notes_minutes(&self) -> bool {
+        self.minutes.is_some()
+    }
+
+    /// Notes when rows happened: microseconds since 1970 UTC.
+    pub(super) fn note(&self, times: impl Iterator<Item = i64>) {
+        let Some(minutes) = &self.minutes else { return };
+        let mut minutes = minutes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = None;
+        for minute in times.map(|time| time.div_euclid(MICROS_PER_MINUTE)) {
+            if last != Some(minute) {
+                minutes.insert(minute);
+                last = Some(minute);
+            }
         }
     }
 
@@ -169,6 +206,9 @@ pub fn leaves(plan: &Arc<dyn ExecutionPlan>) -> Vec<Arc<Leaf>> {
     found
 }
 
+/// Name of a leaf in a physical plan.
+pub const LEAF: &str = "SharedScanLeaf";
+
 /// The leaf in a physical plan.
 #[derive(Debug)]
 pub struct LeafExec {
@@ -191,13 +231,13 @@ impl LeafExec {
 
 impl DisplayAs for LeafExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SharedScanLeaf: {}", self.leaf.keys)
+        write!(f, "{LEAF}: {}", self.leaf.keys)
     }
 }
 
 impl ExecutionPlan for LeafExec {
     fn name(&self) -> &'static str {
-        "SharedScanLeaf"
+        LEAF
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {

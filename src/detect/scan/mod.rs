@@ -14,8 +14,8 @@ mod table;
 
 use std::sync::Arc;
 
-pub use keys::Keys;
-pub use leaf::{Leaf, leaves};
+pub use keys::{DISPATCH, Keys};
+pub use leaf::{LEAF, Leaf, leaves};
 
 use crate::engine::{Engine, sql_error};
 use crate::error::Result;
@@ -34,9 +34,18 @@ pub struct SharedScans {
 impl SharedScans {
     /// Puts the tables of `engine` behind shared scans. Rows of leaves take up to half of the engine's memory.
     pub async fn over(engine: &Engine) -> Result<SharedScans> {
+        Self::with(engine, false).await
+    }
+
+    /// The same, with leaves that note when the rows happened that they keep.
+    pub async fn noting_minutes(engine: &Engine) -> Result<SharedScans> {
+        Self::with(engine, true).await
+    }
+
+    async fn with(engine: &Engine, noting: bool) -> Result<SharedScans> {
         let mut tables = Vec::new();
         let shared = engine.with_providers(|provider| {
-            let table = Arc::new(SharedTable::new(provider)?);
+            let table = Arc::new(SharedTable::new(provider, noting)?);
             tables.push(table.clone());
             Ok(table)
         });
