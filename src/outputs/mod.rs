@@ -1,6 +1,7 @@
 //! Outputs: one file per format or destination; all that is shown is escaped for its place.
 
 mod cell;
+pub mod channels;
 mod csv;
 pub mod destination;
 pub mod escape;
