@@ -2,6 +2,7 @@
 
 mod decode;
 mod findings;
+pub mod follow;
 mod ingest;
 mod stretch;
 pub mod summary;

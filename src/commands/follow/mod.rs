@@ -1,0 +1,7 @@
+//! `trailhound follow`: how it is watched.
+
+pub mod health;
+pub mod logging;
+pub mod metrics;
+pub mod process;
+pub mod status;

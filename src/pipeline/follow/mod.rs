@@ -1,0 +1,3 @@
+//! Following: sources are read as they grow, and judged again and again.
+
+pub mod standing;
