@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::get;
 use axum::serve::Listener;
 use chrono::Utc;
@@ -33,7 +35,7 @@ const VISITORS: usize = 16;
 /// How long one visit may take.
 const VISIT: Duration = Duration::from_secs(10);
 
-type Answer = (StatusCode, [(HeaderName, &'static str); 3], String);
+type Answer = (StatusCode, [(HeaderName, &'static str); 1], String);
 
 /// Takes the address, so that a wrong one is an error at the start.
 ///
@@ -58,6 +60,8 @@ async fn serve_visits(listener: TcpListener, board: Board, visit: Duration) -> R
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(show_health))
         .route("/readyz", get(show_readiness))
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(map_response(last_word))
         .with_state(board);
     let door = Door { listener, visit, places: Arc::new(Semaphore::new(VISITORS)) };
     axum::serve(door, pages).await.map_err(|error| Error::Output(format!("metrics are no longer served: {error}")))
@@ -110,10 +114,15 @@ async fn show_readiness(State(board): State<Board>) -> Answer {
     answer(status, "application/json", body.to_string())
 }
 
-/// An answer that ends its connection: the next visitor waits for the place.
 fn answer(status: StatusCode, form: &'static str, body: String) -> Answer {
-    let headers = [(header::CONTENT_TYPE, form), (header::CACHE_CONTROL, "no-store"), (header::CONNECTION, "close")];
-    (status, headers, body)
+    (status, [(header::CONTENT_TYPE, form)], body)
+}
+
+/// Every answer ends its connection, because the next visitor waits for the place, and none is kept.
+async fn last_word(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Lets in [`VISITORS`] at a time; the others wait outside.
@@ -252,7 +261,8 @@ mod tests {
         let (status, head, body) = ask(address, "GET /metrics").await;
         assert!(status == 200 && head.contains("text/plain; version=0.0.4"), "{head}");
         assert!(body.contains("\ntrailhound_objects_total 41\n"), "{body}");
-        assert_eq!(ask(address, "GET /").await.0, 404);
+        let (status, head, _) = ask(address, "GET /").await;
+        assert!(status == 404 && head.contains("connection: close"), "{head}");
         assert_eq!(ask(address, "GET /metrics/../etc/passwd").await.0, 404);
         assert_eq!(ask(address, "POST /metrics").await.0, 405);
     }

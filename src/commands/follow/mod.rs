@@ -1,5 +1,6 @@
 //! `trailhound follow`: how it is watched.
 
+pub mod exposition;
 pub mod health;
 pub mod logging;
 pub mod metrics;
