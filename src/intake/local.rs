@@ -26,6 +26,21 @@ pub(super) fn list(log: &str, days: Days, limit: u64) -> Listing {
     walk.listing
 }
 
+/// Lists a file, or all files of a folder, inside the folder `top`, whose real path it is; what is not there has nothing.
+pub(super) fn below(top: &Path, path: &Path, days: Days, limit: u64) -> Listing {
+    let mut walk = Walk { days, limit, listing: Listing::default(), passed: 0 };
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => walk.folder(path, top),
+        Ok(metadata) if metadata.is_file() && !names::left_over(&names::of_path(path)) => {
+            walk.file(path, top, &metadata);
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path != top => {}
+        Err(error) => walk.fault(path, format!("cannot be read: {error}; check the path and its permissions")),
+    }
+    walk.listing
+}
+
 struct Walk {
     days: Days,
     limit: u64,

@@ -1,5 +1,6 @@
 //! Intake: where bytes come from. Files, folders and S3 are listed first, then fetched ahead in that order.
 
+pub mod arrivals;
 pub mod bodies;
 mod days;
 mod gzip;
@@ -136,6 +137,29 @@ impl Intake {
         listing.found.dedup_by(|later, first| later.uri == first.uri);
         listing.found.sort_by_key(|found| found.day.unwrap_or(NaiveDate::MAX));
         listing
+    }
+
+    /// The object as it is now: with another version when it was replaced, or nothing when it is gone. For objects that
+    /// were listed or announced a while ago and could not be read. An error says why nothing can be said.
+    pub async fn look_again(&self, found: &Found) -> Result<Option<Found>, String> {
+        match &found.place {
+            Place::Held(_) => Ok(Some(found.clone())),
+            Place::File => {
+                let (path, limit) = (names::path(&found.uri), self.options.limit);
+                let parent = path.parent().map(std::path::Path::to_owned).unwrap_or_default();
+                let listed = tokio::task::spawn_blocking(move || local::below(&parent, &path, Days::default(), limit));
+                let mut listing = listed.await.map_err(|error| format!("was given up: {error}"))?;
+                if let Some(problem) = listing.problems.pop() {
+                    return Err(problem.reason);
+                }
+                Ok(listing.found.pop().map(|now| Found { day: found.day, ..now }))
+            }
+            Place::S3 => {
+                let (bucket, key) = names::bucket_and_key(&found.uri).ok_or("is not an s3://bucket/key address")?;
+                let now = self.s3.look(bucket, &key).await.map_err(|refusal| refusal.reason)?;
+                Ok(now.map(|now| Found { day: found.day, ..prefixes::found(bucket, now, 0) }))
+            }
+        }
     }
 
     /// Objects in the order of `found`. S3 downloads run ahead of the consumer, within bounds of number and memory;

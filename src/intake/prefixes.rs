@@ -19,12 +19,22 @@ const MANY: usize = 200;
 
 /// Lists what an `s3://bucket/prefix` address stands for: an object, or everything below a folder.
 pub(super) async fn list(s3: &S3, log: &str, days: Days) -> Listing {
+    let (mut listing, passed) = look(s3, log, days).await;
+    if listing.found.is_empty() && listing.problems.is_empty() {
+        let (_, prefix) = log.strip_prefix("s3://").and_then(|address| address.split_once('/')).unwrap_or_default();
+        listing.problems.push(nothing(log, prefix, passed));
+    }
+    listing
+}
+
+/// As [`list`], for an address that may hold nothing yet. True when objects were left out because of their day.
+pub(super) async fn look(s3: &S3, log: &str, days: Days) -> (Listing, bool) {
     let address = log.strip_prefix("s3://").unwrap_or(log);
     let (bucket, prefix) = address.split_once('/').unwrap_or((address, ""));
     let mut listing = Listing::default();
     if bucket.is_empty() {
         listing.problems.push(wrong(log, "names no bucket; write s3://bucket/prefix".to_owned()));
-        return listing;
+        return (listing, false);
     }
     if !prefix.is_empty() && !prefix.ends_with('/') {
         match exact(s3, bucket, prefix).await {
@@ -33,22 +43,19 @@ pub(super) async fn list(s3: &S3, log: &str, days: Days) -> Listing {
                 let root = prefix.rfind('/').unwrap_or(0);
                 listing.found.push(found(bucket, object, root));
                 listing.found.retain(|found| days.hold(found.day));
-                return listing;
+                let passed = listing.found.is_empty();
+                return (listing, passed);
             }
             Err(refusal) => {
                 listing.problems.push(problem(log, refusal));
-                return listing;
+                return (listing, false);
             }
         }
     }
     let folder = if prefix.is_empty() || prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") };
     let mut walk = Walk { s3, bucket, root: folder.len(), days, passed: false, listing };
     walk.run(log, folder).await;
-    let Walk { passed, mut listing, .. } = walk;
-    if listing.found.is_empty() && listing.problems.is_empty() {
-        listing.problems.push(nothing(log, prefix, passed));
-    }
-    listing
+    (walk.listing, walk.passed)
 }
 
 fn nothing(log: &str, prefix: &str, passed: bool) -> Problem {
@@ -197,7 +204,7 @@ async fn pages(s3: &S3, bucket: &str, visit: Visit) -> Result<Page, (String, Ref
 }
 
 /// `us-east-1`, `us-gov-west-1`, `aws-region=us-east-1`.
-fn is_region(segment: &str) -> bool {
+pub(super) fn is_region(segment: &str) -> bool {
     let name = segment.strip_prefix("aws-region=").unwrap_or(segment);
     let parts: Vec<&str> = name.split('-').collect();
     let Some((number, words)) = parts.split_last() else { return false };
@@ -205,7 +212,8 @@ fn is_region(segment: &str) -> bool {
     (2..=4).contains(&words.len()) && words.iter().all(letters) && number.len() == 1 && number.parse::<u8>().is_ok()
 }
 
-fn found(bucket: &str, object: Listed, root: usize) -> Found {
+/// An object of a bucket. Days in its key count from byte `root` on.
+pub(super) fn found(bucket: &str, object: Listed, root: usize) -> Found {
     let Listed { key, size, version, modified } = object;
     Found { uri: names::object(bucket, &key), size, version, modified, day: days::day(&key, root), place: Place::S3 }
 }

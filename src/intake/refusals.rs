@@ -62,13 +62,13 @@ where
         "SlowDown" | "ServiceUnavailable" | "InternalError" => {
             format!("S3 answers {code} even after several attempts; run again later")
         }
-        _ => unanswered(error, said),
+        _ => unanswered("S3", error, said),
     };
     Refusal { reason, wrong_use }
 }
 
-/// For requests that were never answered, or with a code of its own.
-fn unanswered<E>(error: &SdkError<E>, said: &str) -> String
+/// For requests to a service that were never answered, or with a code of its own.
+pub(super) fn unanswered<E>(service: &str, error: &SdkError<E>, said: &str) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -82,9 +82,9 @@ where
     }
     match error {
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => {
-            format!("S3 cannot be reached ({cause}); check the network, proxy and AWS_ENDPOINT_URL")
+            format!("{service} cannot be reached ({cause}); check the network, proxy and AWS_ENDPOINT_URL")
         }
-        _ => format!("S3 refused the request ({cause}{})", remark(said)),
+        _ => format!("{service} refused the request ({cause}{})", remark(said)),
     }
 }
 

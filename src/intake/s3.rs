@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::DateTime as AwsTime;
 use aws_sdk_s3::types::RequestPayer;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
@@ -79,7 +80,7 @@ impl S3 {
 
     /// Region of a bucket, asked from S3; `None` when an endpoint is set, which has no other Regions.
     pub(crate) async fn region(&self, bucket: &str) -> Option<String> {
-        let config = self.config.get_or_init(environment).await;
+        let config = self.config().await;
         if endpoint(config).is_some() {
             return None;
         }
@@ -90,13 +91,18 @@ impl S3 {
         }
     }
 
+    /// The AWS configuration that requests use.
+    pub(super) async fn config(&self) -> &SdkConfig {
+        self.config.get_or_init(environment).await
+    }
+
     async fn bucket(&self, bucket: &str) -> Client {
         let mut buckets = self.buckets.lock().await;
         if let Some(client) = buckets.get(bucket) {
             return client.clone();
         }
         let region = self.region(bucket).await;
-        let client = client(self.config.get_or_init(environment).await, region);
+        let client = client(self.config().await, region);
         buckets.insert(bucket.to_owned(), client.clone());
         client
     }
@@ -117,6 +123,20 @@ impl S3 {
         let prefixes = answer.common_prefixes().iter().filter_map(|p| p.prefix().map(str::to_owned)).collect();
         let next = answer.next_continuation_token.filter(|_| answer.is_truncated == Some(true));
         Ok(Page { objects, prefixes, next })
+    }
+
+    /// The object as a listing shows it now, or nothing when it is not there.
+    pub(super) async fn look(&self, bucket: &str, key: &str) -> Result<Option<Listed>, Refusal> {
+        let client = self.bucket(bucket).await;
+        let head = client.head_object().bucket(bucket).key(key).set_request_payer(self.payer.clone()).send().await;
+        match head {
+            Ok(head) => {
+                let size = head.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+                Ok(Some(as_listed(key.to_owned(), size, head.e_tag(), head.last_modified())))
+            }
+            Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404) => Ok(None),
+            Err(error) => Err(refusals::explain(&error, bucket)),
+        }
     }
 
     /// The object as it was listed, whole.
@@ -223,14 +243,19 @@ fn client(config: &SdkConfig, region: Option<String>) -> Client {
 fn listed(object: &aws_sdk_s3::types::Object) -> Option<Listed> {
     let key = object.key()?.to_owned();
     let size = u64::try_from(object.size()?).ok()?;
-    let modified = object.last_modified().and_then(|t| DateTime::from_timestamp(t.secs(), t.subsec_nanos()));
-    let version = match object.e_tag() {
+    Some(as_listed(key, size, object.e_tag(), object.last_modified()))
+}
+
+fn as_listed(key: String, size: u64, tag: Option<&str>, modified: Option<&AwsTime>) -> Listed {
+    let modified = modified.and_then(|t| DateTime::from_timestamp(t.secs(), t.subsec_nanos()));
+    let version = match tag {
         Some(tag) => bare(tag).to_owned(),
         None => format!("{}:{size}", modified.map(|t| t.timestamp_micros()).unwrap_or(0)),
     };
-    Some(Listed { key, size, version, modified })
+    Listed { key, size, version, modified }
 }
 
-fn bare(tag: &str) -> &str {
+/// An ETag without its quotes.
+pub(super) fn bare(tag: &str) -> &str {
     tag.trim_start_matches("W/").trim_matches('"')
 }
