@@ -130,6 +130,11 @@ fn append(path: &Path, text: &str) {
     std::fs::File::options().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
+/// Waits until what was dropped has let go of the folder.
+async fn ended(folder: &Path) {
+    Channels::open(&[], folder, None).await.unwrap();
+}
+
 /// The newest file of a spool.
 fn newest_segment(folder: &Path) -> PathBuf {
     let entries = std::fs::read_dir(own(folder, "webhook")).unwrap().map(|entry| entry.unwrap().path());
@@ -405,6 +410,7 @@ mod webhook {
         channels.offer(1, &commit(1, 2)).await.unwrap();
         channels.offer(2, &commit(2, 2)).await.unwrap();
         drop(channels);
+        ended(folder.path()).await;
         let segment = newest_segment(folder.path());
         let whole = std::fs::read_to_string(&segment).unwrap();
 
@@ -416,6 +422,7 @@ mod webhook {
         for torn in [second + 30, mark, mark + 20, whole.len() - 1] {
             std::fs::write(&segment, &whole[..torn]).unwrap();
             assert_eq!(open(&address, folder.path()).await.position(), Some(1), "torn at {torn} of {}", whole.len());
+            ended(folder.path()).await;
         }
         append(&segment, &"\0".repeat(500));
         let mut channels = open(&address, folder.path()).await;

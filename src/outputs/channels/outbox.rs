@@ -194,6 +194,10 @@ fn read(path: &Path, from: u64, to: u64, limits: Limits) -> io::Result<(Batch, u
     loop {
         line.clear();
         let length = reader.read_until(b'\n', &mut line)?;
+        if length == 0 && end < to {
+            // Whoever cut it: to go on would be to leave findings out. The next start looks at what is there.
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{} was cut", path.display())));
+        }
         if length == 0 {
             break;
         }
