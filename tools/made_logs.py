@@ -103,10 +103,11 @@ class Maker:
         self.calls[log] += 1
         return f"{self.prefix}-1111-4000-8000-{self.calls[log]:012x}"
 
-    def trail(self, region, delivered, count, markers, spread=240):
+    def trail(self, region, delivered, count, markers, spread=240, calls=()):
         """A CloudTrail object: key, bytes, and the rule that finds each of `markers` (names of users, one event each).
 
-        The other events are from `spread` seconds before `delivered` until then.
+        The other events are from `spread` seconds before `delivered` until then. `calls` are added: (user, seconds before
+        `delivered`, error or None, source, operation, parameters), all from one public address.
         """
         home = region == REGIONS[0]
         lines = []
@@ -125,6 +126,9 @@ class Maker:
                 call = ("bedrock.amazonaws.com", "DeleteModelInvocationLoggingConfiguration", False, None)
             event = self._event(*call, self._user(name), AGENTS[0])
             lines.insert(self.random.randrange(len(lines) + 1), self._fill(event, region, stamp(delivered - datetime.timedelta(seconds=61))))
+        for user, ago, error, source, name, request in calls:
+            event = self._event(source, name, True, request, self._user(user), AGENTS[1], error).replace("%(address)s", "203.0.113.7")
+            lines.append(self._fill(event, region, stamp(delivered - datetime.timedelta(seconds=ago))))
         unique = f"{self.random.getrandbits(64):016X}"
         key = (f"AWSLogs/{ACCOUNT}/CloudTrail/{region}/{delivered:%Y/%m/%d}/"
                f"{ACCOUNT}_CloudTrail_{region}_{delivered:%Y%m%dT%H%MZ}_{unique}.json.gz")
