@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# S3 with credential chains (a profile that assumes a role through STS) and SQS against moto, on this machine only.
-# Installs moto in a folder of its own, starts it on a free port, runs tests/{s3_chain,queue}.rs, leaves nothing behind.
+# S3, SQS and SNS with credential chains (a profile that assumes a role through STS) against moto, on this machine only.
+# Installs moto in a folder of its own, starts it on a free port, runs the tests that need it, leaves nothing behind.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -52,4 +52,4 @@ done < <(env)
 export AWS_CONFIG_FILE=$work/config AWS_SHARED_CREDENTIALS_FILE=$work/none AWS_PROFILE=hunter
 export AWS_ENDPOINT_URL=$endpoint AWS_EC2_METADATA_DISABLED=true
 export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1 TRAILHOUND_MOTO=$endpoint
-cargo test --locked --test s3_chain --test queue
+cargo test --locked --test s3_chain --test queue --test sns

@@ -570,7 +570,7 @@ mod topic {
 
     fn aws(endpoint: &str) -> aws_config::SdkConfig {
         let credentials =
-            Credentials::from_keys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY", None);
+            Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY", None, None, "tests");
         aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .credentials_provider(SharedCredentialsProvider::new(credentials))

@@ -5,7 +5,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::outbox::{Batch, Limits, Outbox, REFUSED};
 use crate::error::{Error, Result};
@@ -86,11 +85,11 @@ impl Courier {
         self.progress.borrow().clone()
     }
 
-    /// Gives the courier until the deadline to be done with `total` findings.
-    pub async fn finish(mut self, total: u64, deadline: Instant) {
+    /// Gives the courier some time to be done with `total` findings.
+    pub async fn finish(mut self, total: u64, patience: Duration) {
         let _ = self.hurry.send(true);
         let done = self.progress.wait_for(|progress| progress.delivered + progress.refused >= total);
-        let _ = tokio::time::timeout_at(deadline, done).await;
+        let _ = tokio::time::timeout(patience, done).await;
         self.task.abort();
         let _ = (&mut self.task).await;
     }
@@ -201,7 +200,7 @@ impl Pause {
             Some(asked) => asked.min(LONGEST_ASKED) + jitter,
             None => self.next / 2 + jitter,
         };
-        self.next = (self.next * 2).min(self.pace.longest);
+        self.next = self.next.saturating_mul(2).min(self.pace.longest);
         tokio::select! {
             () = tokio::time::sleep(time) => {}
             Ok(()) = self.hurried.changed() => {}

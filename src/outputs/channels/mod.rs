@@ -23,14 +23,13 @@ mod stdout;
 mod webhook;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures::future::join_all;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use self::address::Address;
 use self::courier::{Courier, Pace, Progress, Receiver};
@@ -225,11 +224,10 @@ impl Channels {
 
     /// Ends. Deliveries may go on for `patience`; what is not delivered then stays on disk for the next start.
     pub async fn close(self, patience: Duration) {
-        let deadline = Instant::now() + patience;
         let ending = self.channels.into_iter().filter_map(|channel| Some((channel.courier?, channel.shelf)));
         join_all(ending.map(|(courier, shelf)| async move {
             let total = shelf.lock().await.total();
-            courier.finish(total, deadline).await;
+            courier.finish(total, patience).await;
         }))
         .await;
     }
@@ -311,7 +309,7 @@ fn spooled(
 fn left_behind(folder: &Path, named: &HashSet<String>) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path: PathBuf = entry.path();
+        let path = entry.path();
         if entry.file_name().to_str().is_some_and(|name| named.contains(name)) {
             continue;
         }
