@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use datafusion::arrow::array::RecordBatch;
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use trailhound::error::Error;
-use trailhound::findings::{Confidence, Finding, Origin, Purpose, Severity};
+use trailhound::findings::{Confidence, Finding, Origin, Purpose, Severity, to_batch};
 use trailhound::outputs::channels::{ChannelKind, ChannelState, Channels, Options, Secret};
 
 use receiver::{Answer, Receiver};
@@ -67,8 +68,9 @@ fn finding(number: usize) -> Finding {
 }
 
 /// The findings of a commit: `count` of them, numbered by the commit.
-fn commit(position: u64, count: usize) -> Vec<Finding> {
-    (0..count).map(|n| finding(position as usize * 1000 + n)).collect()
+fn commit(position: u64, count: usize) -> RecordBatch {
+    let findings: Vec<Finding> = (0..count).map(|n| finding(position as usize * 1000 + n)).collect();
+    to_batch(&findings).unwrap()
 }
 
 fn id(finding: &Value) -> usize {
@@ -158,14 +160,14 @@ mod file {
         channels.offer(7, &commit(7, 2)).await.unwrap();
         channels.offer(7, &commit(7, 2)).await.unwrap();
         channels.offer(6, &commit(6, 2)).await.unwrap();
-        channels.offer(9, &[]).await.unwrap();
+        channels.offer(9, &commit(9, 0)).await.unwrap();
         assert_eq!(channels.position(), Some(9));
         let state_now = only(&channels);
         assert_eq!((state_now.kind, state_now.delivered, state_now.waiting), (ChannelKind::File, 2, 0));
         channels.close(Duration::ZERO).await;
 
         assert_eq!(lines(&file), numbers(7..=7, 2));
-        let rows = trailhound::findings::to_batch(&commit(7, 2)).unwrap();
+        let rows = commit(7, 2);
         let mut hunted = Vec::new();
         let format = trailhound::outputs::Format::Ndjson;
         trailhound::outputs::write(&[rows.clone()], rows.schema(), format, &mut hunted, &Default::default()).unwrap();
@@ -472,9 +474,9 @@ mod webhook {
         let folder = tempfile::tempdir().unwrap();
         let receiver = Receiver::start();
         let mut channels = open(&receiver.address("/"), folder.path()).await;
-        let mut findings = commit(1, 3);
+        let mut findings: Vec<Finding> = (1000..1003).map(finding).collect();
         findings[1].evidence = vec![json!({"a": "x".repeat(400_000)}).to_string()];
-        channels.offer(1, &findings).await.unwrap();
+        channels.offer(1, &to_batch(&findings).unwrap()).await.unwrap();
         channels.close(SOON).await;
         let seen = receiver.seen();
         assert_eq!((seen.len(), receiver.findings()), (3, numbers(1..=1, 3)));

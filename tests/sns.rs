@@ -69,7 +69,8 @@ async fn each_finding_is_a_message_with_its_severity_and_rule() {
 
     let folder = tempfile::tempdir().unwrap();
     let mut channels = Channels::open(&[topic], folder.path(), None).await.unwrap();
-    channels.offer(1, &(0..25).map(finding).collect::<Vec<_>>()).await.unwrap();
+    let findings: Vec<Finding> = (0..25).map(finding).collect();
+    channels.offer(1, &to_batch(&findings).unwrap()).await.unwrap();
     channels.close(Duration::from_secs(30)).await;
 
     let mut found = BTreeSet::new();

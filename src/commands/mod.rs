@@ -36,6 +36,7 @@ pub struct Cli {
 enum Command {
     Hunt(hunt::Arguments),
     Ingest(ingest::Arguments),
+    Follow(follow::Arguments),
     Query(query::Arguments),
     Rules(rules::Arguments),
     Lake(lake::Arguments),
@@ -47,6 +48,7 @@ impl Cli {
         match self.command {
             Command::Hunt(arguments) => hunt::run(arguments).await,
             Command::Ingest(arguments) => ingest::run(arguments).await,
+            Command::Follow(arguments) => follow::run(arguments).await,
             Command::Query(arguments) => query::run(arguments, shared::open_engine).await,
             Command::Rules(arguments) => rules::run(arguments).await,
             Command::Lake(arguments) => lake::run(arguments).await,

@@ -136,7 +136,7 @@ impl IntakeArguments {
 
 /// Part of the memory that rows may take while they wait. As many are being encoded on each thread, beside what is being
 /// decoded; and with 64 MiB of a GiB, one busy day already fills it, so that the peak is that of any archive.
-const WAITING_SHARE: usize = 16;
+pub const WAITING_SHARE: usize = 16;
 
 /// A bar on a terminal, nothing elsewhere.
 pub fn progress(talk: &TalkArguments, what: &'static str) -> ProgressBar {

@@ -54,6 +54,13 @@ impl Live {
         &self.rules
     }
 
+    /// True when each row tells alone whether the rule finds something, as far as that is known by now.
+    pub fn is_row_by_row(&self, rule_id: &str) -> bool {
+        let index = self.rules.iter().position(|rule| rule.id == rule_id);
+        let nature = index.and_then(|index| self.natures.get(index)).and_then(Option::as_ref);
+        nature.is_some_and(|nature| nature.row_by_row)
+    }
+
     /// Looks at new rows, which are all that `engine` shows. `minutes`: the minutes (since 1970) in which each log has some.
     pub async fn touch(
         &mut self,

@@ -24,7 +24,7 @@ mod spelling;
 mod verdict;
 
 pub use cost::Cost;
-pub use duration::show as duration_text;
+pub use duration::{parse as parse_duration, show as duration_text};
 pub use params::Param;
 pub use path::Path;
 pub use rule::Rule;

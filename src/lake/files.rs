@@ -1,5 +1,7 @@
 //! Files of a table one by one, for tables of records whose rows are replaced.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::{cast, concat_batches};
 use datafusion::execution::context::SessionContext;
@@ -39,15 +41,15 @@ impl Journal {
         Ok(files)
     }
 
-    /// The rows of a file, in the schema of [`Table::schema`].
-    pub async fn read_file(&self, table: &'static Table, file: &File) -> Result<RecordBatch> {
+    /// The rows of files, in the schema of [`Table::schema`].
+    pub async fn read_files(&self, table: &'static Table, files: &[File]) -> Result<RecordBatch> {
         let failed = |e: &dyn std::error::Error| {
-            Error::Lake(format!("cannot read {} of table {}: {}", file.path, table.name, chain(e)))
+            Error::Lake(format!("cannot read files of table {}: {}", table.name, chain(e)))
         };
-        let snapshot = Snapshot::of_files(table, self.delta(table)?, std::slice::from_ref(file))?;
+        let snapshot = Snapshot::of_files(table, self.delta(table)?, files)?;
         let schema = table.schema();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let frame = SessionContext::new().read_table(std::sync::Arc::new(snapshot)).map_err(|e| failed(&e))?;
+        let frame = SessionContext::new().read_table(Arc::new(snapshot)).map_err(|e| failed(&e))?;
         let frame = frame.select_columns(&names).map_err(|e| failed(&e))?;
         let mut batches = Vec::new();
         for batch in frame.collect().await.map_err(|e| failed(&e))? {

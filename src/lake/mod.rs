@@ -3,6 +3,7 @@
 mod commit;
 mod files;
 mod known;
+mod notes;
 pub mod objects;
 mod parquet;
 mod provider;

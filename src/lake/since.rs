@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::Action;
 
-use super::files::File;
 use super::Journal;
+use super::files::File;
 use super::provider::Snapshot;
 use crate::error::{Error, Result, chain};
 use crate::table::{DATE, Table};
@@ -21,8 +22,8 @@ pub type Position = BTreeMap<String, u64>;
 pub struct Commit {
     /// Version that the commit made.
     pub version: u64,
-    /// Its rows, for SQL.
-    pub rows: Arc<dyn TableProvider>,
+    /// Its rows, in the schema of [`Table::schema`].
+    pub rows: RecordBatch,
 }
 
 impl Journal {
@@ -63,7 +64,7 @@ impl Journal {
         for version in version + 1..=delta.version().unwrap_or_default() {
             let (added, replaced) = added_by(table, delta, version).await?;
             if !replaced && !added.is_empty() {
-                commits.push(Commit { version, rows: Arc::new(Snapshot::of_files(table, delta, &added)?) });
+                commits.push(Commit { version, rows: self.read_files(table, &added).await? });
             }
         }
         Ok(commits)

@@ -87,9 +87,12 @@ pub async fn create(root: &Url, table: &Table, identified: bool) -> Result<Delta
 
 /// Object store rooted at the table's folder.
 pub fn object_store(root: &Url, table: &Table) -> Result<Arc<dyn ObjectStore>> {
-    let url = table_url(root, table)?;
-    let log_store = logstore_for(&url, StorageConfig::default()).map_err(|e| failed("open", root, table, &e))?;
-    Ok(log_store.object_store(None))
+    folder(&table_url(root, table)?).map_err(|e| failed("open", root, table, &e))
+}
+
+/// Object store rooted at a folder of a lake, whether or not it exists.
+pub fn folder(url: &Url) -> std::result::Result<Arc<dyn ObjectStore>, DeltaTableError> {
+    Ok(logstore_for(url, StorageConfig::default())?.object_store(None))
 }
 
 fn table_url(root: &Url, table: &Table) -> Result<Url> {

@@ -130,7 +130,7 @@ impl Shelved {
                 continue;
             }
             if !self.files.contains_key(&file.path) {
-                let stored = describe(&journal.read_file(&FINDINGS, &file).await?)?;
+                let stored = describe(&journal.read_files(&FINDINGS, std::slice::from_ref(&file)).await?)?;
                 self.files.insert(file.path.clone(), Arc::new(stored));
             }
             files.push(file);
@@ -200,7 +200,7 @@ impl Shelved {
             if leaving.is_none() && !joins {
                 continue;
             }
-            let old = journal.read_file(&FINDINGS, file).await?;
+            let old = journal.read_files(&FINDINGS, std::slice::from_ref(file)).await?;
             let stays: BooleanArray = texts(&old, "finding_id")?
                 .iter()
                 .map(|id| Some(!id.is_some_and(|id| leaving.is_some_and(|ids| ids.contains(id)))))

@@ -72,25 +72,15 @@ pub async fn ingest(
         summary.seconds = started.elapsed().as_secs_f64();
         return Ok(summary);
     }
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(settings.threads.max(1))
-        .build()
-        .map_err(|e| Error::Input(format!("cannot start {} threads: {e}", settings.threads)))?;
+    let reading = Reading::new(lake, intake, settings, progress)?;
     for attempt in 1.. {
         let mut journal = lake.begin().await?;
-        journal.look_for(&objects.iter().map(|found| found.uri.as_str()).collect::<Vec<_>>()).await?;
-        let (new, known): (Vec<Found>, Vec<Found>) = objects
-            .iter()
-            .cloned()
-            .partition(|found| !journal.has_seen(record::fingerprint(&found.uri, &found.version)));
+        let (new, unchanged) = unread(&mut journal, &objects).await?;
         if attempt == 1 {
-            summary.unchanged = known.len() as u64;
+            summary.unchanged = unchanged;
             progress.set_length(new.len() as u64);
         }
-        let mut walk = Walk::new(lake, &mut journal, settings, progress);
-        let outcome = walk.run(&pool, intake.fetch(new), intake.body_reader(tokio::runtime::Handle::current())).await;
-        summary.merge(&walk.published);
-        match outcome {
+        match reading.read(&mut journal, new, &mut summary).await {
             Err(Error::Conflict) if attempt < ATTEMPTS => {}
             Err(error) => return Err(error),
             Ok(()) => break,
@@ -99,6 +89,50 @@ pub async fn ingest(
     progress.finish_and_clear();
     summary.seconds = started.elapsed().as_secs_f64();
     Ok(summary)
+}
+
+/// The objects that the lake has not read in their present state, and how many of them it has.
+pub async fn unread(journal: &mut Journal, objects: &[Found]) -> Result<(Vec<Found>, u64)> {
+    journal.look_for(&objects.iter().map(|found| found.uri.as_str()).collect::<Vec<_>>()).await?;
+    let is_new = |found: &&Found| !journal.has_seen(record::fingerprint(&found.uri, &found.version));
+    let new: Vec<Found> = objects.iter().filter(is_new).cloned().collect();
+    let unchanged = (objects.len() - new.len()) as u64;
+    Ok((new, unchanged))
+}
+
+/// What reads objects into a lake.
+pub struct Reading<'a> {
+    lake: &'a Lake,
+    intake: &'a Intake,
+    settings: &'a Ingest,
+    progress: &'a ProgressBar,
+    pool: rayon::ThreadPool,
+}
+
+impl<'a> Reading<'a> {
+    /// Starts the threads.
+    pub fn new(
+        lake: &'a Lake,
+        intake: &'a Intake,
+        settings: &'a Ingest,
+        progress: &'a ProgressBar,
+    ) -> Result<Reading<'a>> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(settings.threads.max(1))
+            .build()
+            .map_err(|e| Error::Input(format!("cannot start {} threads: {e}", settings.threads)))?;
+        Ok(Reading { lake, intake, settings, progress, pool })
+    }
+
+    /// Reads objects and publishes what they hold. `summary` counts what was published, also when that ends in an error;
+    /// after [`Error::Conflict`], ask again which objects are unread.
+    pub async fn read(&self, journal: &mut Journal, objects: Vec<Found>, summary: &mut Summary) -> Result<()> {
+        let mut walk = Walk::new(self.lake, journal, self.settings, self.progress);
+        let bodies = self.intake.body_reader(tokio::runtime::Handle::current());
+        let outcome = walk.run(&self.pool, self.intake.fetch(objects), bodies).await;
+        summary.merge(&walk.published);
+        outcome
+    }
 }
 
 /// What the pool hands back.
@@ -227,6 +261,7 @@ impl<'a> Walk<'a> {
             Ok(content) => content,
             Err(reason) => {
                 self.waiting.problem(format!("{}: {reason}", read.uri));
+                self.waiting.unread.push(read.uri);
                 return Ok(());
             }
         };

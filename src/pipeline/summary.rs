@@ -35,6 +35,9 @@ pub struct Summary {
     pub logs: Vec<LogSummary>,
     /// What could not be read, with the reason, and what to do.
     pub problems: Vec<String>,
+    /// URIs of objects that could not be opened: they are read by the next run.
+    #[serde(skip)]
+    pub unread: Vec<String>,
     /// True when a place that was named does not exist or is not a valid address.
     #[serde(skip)]
     pub wrong_use: bool,
@@ -124,5 +127,6 @@ impl Summary {
         for text in &other.problems {
             self.problem(text.clone());
         }
+        self.unread.extend(other.unread.iter().cloned());
     }
 }

@@ -1,8 +1,176 @@
-//! `trailhound follow`: how it is watched.
+//! `trailhound follow`: keeps a lake and its findings current from live sources.
 
-pub mod exposition;
-pub mod health;
-pub mod logging;
-pub mod metrics;
-pub mod process;
-pub mod status;
+mod exposition;
+mod health;
+mod logging;
+mod metrics;
+mod process;
+mod status;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use clap::Args;
+
+use super::shared::{LakeArguments, TalkArguments, WAITING_SHARE, run_id};
+use super::summary::{self, grouped};
+use crate::config::{self, Config};
+use crate::detect::{self, Shelf};
+use crate::error::{Error, Result};
+use crate::intake::arrivals::{Arrivals, Pace};
+use crate::intake::{Intake, Options};
+use crate::outputs::channels::{Channels, Secret};
+use crate::outputs::escape;
+use crate::pipeline::follow::{Board, Delays, Follow, Rooms, Standing, follow};
+use crate::pipeline::{self, Ingest};
+
+/// Keep a lake and its findings current from live sources
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every finding is stored in the lake; --output also tells it at once. Rules over single rows answer when the row\narrives; rules over longer spans when their logs are complete, as --watermark says. Stop with Ctrl-C or SIGTERM:\nthe batch in hand is finished, and the next start goes on where this one stopped. One follower per lake.\n\nExamples:\n  trailhound follow https://sqs.us-east-1.amazonaws.com/111122223333/trail-events --output -\n  trailhound follow s3://org-trail/AWSLogs --output https://soc.example.com/hook --watermark cloudtrail=10m\n  trailhound follow ./incoming --once --output findings.ndjson"
+)]
+pub struct Arguments {
+    /// SQS queues of S3 events (URL or ARN), s3://bucket/prefix (listed again and again), or folders
+    #[arg(value_name = "SOURCE", required = true)]
+    sources: Vec<String>,
+    /// Where new findings go at once: - (stdout), FILE.ndjson, https://... (webhook), or the ARN of an SNS topic
+    #[arg(short, long = "output", value_name = "ADDRESS")]
+    outputs: Vec<String>,
+    /// Judge what is there now to the end, then exit
+    #[arg(long)]
+    once: bool,
+    /// How late events of a log may arrive [default: cloudtrail=15m, bedrock=60m, vpcflow=15m]
+    #[arg(long = "watermark", value_name = "LOG=TIME")]
+    watermarks: Vec<String>,
+    /// Least time between two answers of rules over longer spans
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    settle: String,
+    /// Time between two listings of an S3 prefix, or of a folder that cannot be watched
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    poll: String,
+    /// A file is read when it has not changed for this long
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    rest: String,
+    /// Time between two compactions of the lake's small files; 0s for none
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    compact: String,
+    /// Address of /metrics, /healthz and /readyz; none when absent
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Form of the log on stderr [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    log_format: Option<logging::LogFormat>,
+    /// Folder for what outputs still have to deliver [default: trailhound-follow]
+    #[arg(long, value_name = "FOLDER", default_value = "trailhound-follow", hide_default_value = true)]
+    state: PathBuf,
+    /// Key that signs what goes to webhooks
+    #[arg(long, env = "TRAILHOUND_WEBHOOK_SECRET", hide_env_values = true, value_name = "KEY")]
+    webhook_secret: Option<String>,
+    /// Folder with rules of your own; they win over built-in rules of the same id
+    #[arg(long, value_name = "FOLDER")]
+    rules: Option<PathBuf>,
+    /// Judge only these rules or families
+    #[arg(long = "rule", value_name = "ID")]
+    only: Vec<String>,
+    /// Largest object after decompression; larger ones go to quarantine [default: 512MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Lake and limits")]
+    max_object_size: Option<String>,
+    #[command(flatten)]
+    lake: LakeArguments,
+    #[command(flatten)]
+    talk: TalkArguments,
+}
+
+/// Runs the command; the number is the exit code.
+pub async fn run(arguments: Arguments) -> Result<u8> {
+    let config = arguments.lake.load_config()?;
+    let how = how(&arguments, &config)?;
+    let pace = Pace {
+        once: arguments.once,
+        poll: length("--poll", &arguments.poll)?,
+        rest: length("--rest", &arguments.rest)?,
+        ..Pace::default()
+    };
+    let shelf = Shelf::load(arguments.rules.as_deref().or(config.rules.as_deref()), &config.params)?;
+    let rules = shelf.select(&arguments.only)?;
+    let listener = match arguments.listen {
+        Some(address) => Some(health::bind(address).await?),
+        None => None,
+    };
+    let bar = status::bar(arguments.talk.quiet || arguments.outputs.iter().any(|output| output == "-"));
+    logging::start(arguments.log_format, arguments.talk.quiet, &bar)?;
+    for note in shelf.notes() {
+        tracing::info!("{}", escape::terminal(note));
+    }
+    let lake = arguments.lake.open(&config).await?;
+    let intake = Arc::new(Intake::new(Options { limit: how.ingest.limit, ..Options::default() }));
+    let secret = arguments.webhook_secret.as_deref().map(Secret::new);
+    let channels = Channels::open(&arguments.outputs, &arguments.state, secret).await?;
+    let arrivals = Arrivals::start(intake.clone(), &arguments.sources, pace)?;
+    let board = Board::new(Standing::new(Utc::now()));
+    let watcher = listener.map(|listener| tokio::spawn(health::serve(listener, board.clone())));
+    let line = tokio::spawn(status::keep(board.clone(), bar.clone()));
+    let rooms = Rooms { lake, intake, arrivals, channels, rules };
+    let outcome = follow(rooms, &how, &board, stopped()).await;
+    line.abort();
+    if let Some(watcher) = watcher {
+        watcher.abort();
+    }
+    bar.finish_and_clear();
+    let (total, new) = outcome?;
+    if !arguments.talk.quiet {
+        let mut screen = std::io::stderr().lock();
+        summary::write(&total, &mut screen).map_err(|e| Error::Output(e.to_string()))?;
+        eprintln!("Findings  {} new", grouped(new));
+    }
+    Ok(0)
+}
+
+fn how(arguments: &Arguments, config: &Config) -> Result<Follow> {
+    let engine = arguments.lake.settings(config)?;
+    let mut delays = Delays::default();
+    for text in &arguments.watermarks {
+        let wrong = || Error::Usage(format!("--watermark {text}: write cloudtrail=15m, bedrock=1h or vpcflow=15m"));
+        let (log, time) = text.split_once('=').ok_or_else(wrong)?;
+        let delay = detect::parse_duration(time).ok_or_else(wrong)?;
+        if !delays.set(log, delay) {
+            return Err(wrong());
+        }
+    }
+    let limit = match arguments.max_object_size.as_ref().or(config.max_object_size.as_ref()) {
+        Some(text) => config::parse_bytes(text).map_err(Error::Usage)?,
+        None => Options::default().limit,
+    };
+    let ingest = Ingest {
+        threads: engine.threads,
+        memory: engine.memory / WAITING_SHARE,
+        limit,
+        publish_rows: pipeline::PUBLISH_ROWS,
+        run_id: run_id(),
+    };
+    let (settle, compact) = (length("--settle", &arguments.settle)?, length("--compact", &arguments.compact)?);
+    Ok(Follow { once: arguments.once, delays, settle, compact, engine, ingest })
+}
+
+fn length(flag: &str, text: &str) -> Result<Duration> {
+    let length = detect::parse_duration(text).and_then(|length| length.to_std().ok());
+    length.ok_or_else(|| Error::Usage(format!("{flag} {text}: write a length of time such as 5s, 15m or 1h")))
+}
+
+/// Done when the process is asked to end, by Ctrl-C or SIGTERM.
+async fn stopped() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = tokio::signal::ctrl_c() => return,
+            }
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use datafusion::arrow::array::RecordBatch;
 use futures::future::join_all;
 use tokio::sync::Mutex;
 
@@ -39,7 +40,6 @@ pub use self::secret::Secret;
 use self::spool::Spool;
 use super::{Format, Page};
 use crate::error::{Error, Result};
-use crate::findings::{Finding, to_batch};
 
 /// What channels need to know beyond their addresses.
 #[derive(Debug, Clone)]
@@ -200,7 +200,7 @@ impl Channels {
         self.channels.iter().filter_map(|channel| channel.position).min()
     }
 
-    /// Gives the findings of one commit to every channel that does not have that commit. Positions grow from commit to
+    /// Gives the findings of one commit, rows of the table of findings, to every channel that does not have that commit. Positions grow from commit to
     /// commit; a commit without findings is offered too, so that channels remember where they are.
     ///
     /// Returns when each channel has the findings durably: on standard output, synced in the file, or synced in its spool.
@@ -208,7 +208,7 @@ impl Channels {
     /// # Errors
     /// [`Error::Output`] when a channel could not take them. The others have them all the same: offer the same commit
     /// again, or end.
-    pub async fn offer(&mut self, position: u64, findings: &[Finding]) -> Result<()> {
+    pub async fn offer(&mut self, position: u64, findings: &RecordBatch) -> Result<()> {
         let lines = Arc::new(lines(findings)?);
         let late = self.channels.iter_mut().filter(|channel| channel.position < Some(position));
         let taken = join_all(late.map(|channel| channel.take(position, lines.clone()))).await;
@@ -321,11 +321,11 @@ fn left_behind(folder: &Path, named: &HashSet<String>) -> Vec<(String, u64)> {
     found
 }
 
-fn lines(findings: &[Finding]) -> Result<Lines> {
+fn lines(findings: &RecordBatch) -> Result<Lines> {
     let mut text = Vec::new();
-    if !findings.is_empty() {
-        let rows = to_batch(findings)?;
-        super::write(std::slice::from_ref(&rows), rows.schema(), Format::Ndjson, &mut text, &Page::default())?;
+    if findings.num_rows() > 0 {
+        let rows = std::slice::from_ref(findings);
+        super::write(rows, findings.schema(), Format::Ndjson, &mut text, &Page::default())?;
     }
-    Ok(Lines { text, count: findings.len() as u64 })
+    Ok(Lines { text, count: findings.num_rows() as u64 })
 }

@@ -1,3 +1,424 @@
-//! Following: sources are read as they grow, and judged again and again.
+//! Following live sources: the same walk as in batch, a few objects at a time, for ever.
+//!
+//! A turn of the loop takes what arrived, publishes it, and judges it. Sources are told only after the publish, so that a
+//! killed process gets the same objects again; the lake knows what it has. Findings go to the lake first, and from its log
+//! to the channels, which know what they have. So nothing is lost and nothing comes twice, whenever the process ends.
 
+mod judge;
+mod memo;
+mod revisits;
 pub mod standing;
+mod watermark;
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use indicatif::ProgressBar;
+
+pub use judge::Judged;
+pub use standing::{Board, Channel, RuleCounts, Source, Spread, Standing, StreamState};
+pub use watermark::Delays;
+
+use super::ingest::{Ingest, Reading, unread};
+use super::summary::Summary;
+use crate::detect::Rule;
+use crate::engine::Settings;
+use crate::error::{Error, Result};
+use crate::findings::FINDINGS;
+use crate::intake::arrivals::{Arrival, Arrivals, SourceState};
+use crate::intake::{Found, Intake};
+use crate::lake::{Journal, Lake};
+use crate::logs::framing;
+use crate::outputs::channels::{ChannelState, Channels};
+use judge::Judge;
+
+/// How a follower goes.
+#[derive(Debug, Clone)]
+pub struct Follow {
+    /// Ends when the sources have nothing more, after everything was judged to the end.
+    pub once: bool,
+    /// How late events may arrive.
+    pub delays: Delays,
+    /// Least time between two settlings of rules over more than one row. Settling takes at most a fifth of the time.
+    pub settle: Duration,
+    /// Time between two compactions of the lake; none at zero.
+    pub compact: Duration,
+    /// What queries may use.
+    pub engine: Settings,
+    /// How objects are read.
+    pub ingest: Ingest,
+}
+
+/// Objects that one turn takes at most, and their bytes as delivered. A flood goes in large turns, which cost less each.
+const TURN_OBJECTS: usize = 2_000;
+const TURN_BYTES: u64 = 256 << 20;
+/// Microseconds of event time whose identities are read together: a few minutes of a busy account fit in memory.
+const SPAN: i64 = 10 * 60 * 1_000_000;
+/// How long channels may take at the end to deliver what waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Settling may take this part of the time.
+const SETTLING_SHARE: u32 = 5;
+/// Pauses between attempts to write a lake that cannot be written.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long an empty look counts as proof that nothing waits.
+const CAUGHT_UP: Duration = Duration::from_secs(60);
+
+/// The rooms that a follower walks through.
+pub struct Rooms {
+    /// Where rows and findings go.
+    pub lake: Lake,
+    /// What fetches objects.
+    pub intake: Arc<Intake>,
+    /// Where objects come from.
+    pub arrivals: Arrivals,
+    /// Where new findings are told.
+    pub channels: Channels,
+    /// What is looked for.
+    pub rules: Vec<Rule>,
+}
+
+/// Follows until `stop` is done, or until the sources end. Returns what was read, and how many findings were new.
+pub async fn follow(rooms: Rooms, how: &Follow, board: &Board, stop: impl Future<Output = ()>) -> Result<(Summary, u64)> {
+    let began = Instant::now();
+    let Rooms { lake, intake, arrivals, channels, rules } = rooms;
+    let bar = ProgressBar::hidden();
+    let reading = Reading::new(&lake, &intake, &how.ingest, &bar)?;
+    let journal = lake.begin_in_spans(SPAN).await?;
+    let judge =
+        Judge::resume(&lake, rules, how.delays.clone(), how.engine.clone(), &how.ingest.run_id).await?;
+    let told = match channels.position() {
+        Some(position) => position,
+        None => journal.position()?.get(FINDINGS.name).copied().unwrap_or_default(),
+    };
+    let mut follower = Follower {
+        lake: &lake,
+        how,
+        board,
+        reading,
+        journal,
+        judge,
+        channels,
+        told,
+        total: Summary::new(),
+        new_findings: 0,
+        settled: Instant::now(),
+        settling: Duration::ZERO,
+        compacted: Instant::now(),
+        compacting: None,
+        emptied: None,
+    };
+    let outcome = follower.run(arrivals, stop).await;
+    follower.total.seconds = began.elapsed().as_secs_f64();
+    let Follower { channels, total, new_findings, .. } = follower;
+    channels.close(PATIENCE).await;
+    outcome.map(|()| (total, new_findings))
+}
+
+struct Follower<'a> {
+    lake: &'a Lake,
+    how: &'a Follow,
+    board: &'a Board,
+    reading: Reading<'a>,
+    journal: Journal,
+    judge: Judge,
+    channels: Channels,
+    /// Version of the findings table up to which the channels were told.
+    told: u64,
+    total: Summary,
+    new_findings: u64,
+    settled: Instant,
+    /// How long the last settling took.
+    settling: Duration,
+    compacted: Instant,
+    compacting: Option<tokio::task::JoinHandle<()>>,
+    /// When the last look into the sources found nothing.
+    emptied: Option<Instant>,
+}
+
+impl Follower<'_> {
+    async fn run(&mut self, mut arrivals: Arrivals, stop: impl Future<Output = ()>) -> Result<()> {
+        let mut stop = std::pin::pin!(stop);
+        // What the last follower stored and did not live to judge, or to tell.
+        self.patiently(Step::Judge).await?;
+        self.board.update(|standing| standing.ready = true);
+        let mut ended = false;
+        while !ended {
+            self.board.beat();
+            let first = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                next = tokio::time::timeout(self.until_settling(), arrivals.next()) => next,
+            };
+            let mut turn = Vec::new();
+            match first {
+                Ok(Some(arrival)) => turn = gather(arrival, &mut arrivals),
+                Ok(None) => ended = true,
+                Err(_) => {}
+            }
+            if turn.len() < TURN_OBJECTS && arrivals.state().iter().all(|source| source.caught_up) {
+                self.emptied = Some(Instant::now());
+            }
+            if !turn.is_empty() {
+                self.turn(turn).await?;
+            }
+            if self.until_settling().is_zero() && !ended {
+                self.patiently(Step::Settle).await?;
+            }
+            self.show(&arrivals);
+            self.compact().await;
+        }
+        arrivals.stop();
+        if ended && self.how.once {
+            self.patiently(Step::SettleAll).await?;
+        }
+        if let Some(compacting) = self.compacting.take() {
+            compacting.abort();
+        }
+        self.judge.save(self.lake).await
+    }
+
+    /// Reads, judges and tells what arrived; then the sources may forget it.
+    async fn turn(&mut self, arrived: Vec<Arrival>) -> Result<()> {
+        let began = Instant::now();
+        let mut objects: Vec<Found> = arrived.iter().flat_map(|arrival| arrival.found.iter().cloned()).collect();
+        objects.retain(|found| !framing::is_body(&found.uri));
+        objects.sort_by(|a, b| a.uri.cmp(&b.uri));
+        objects.dedup_by(|later, first| later.uri == first.uri && later.version == first.version);
+        for problem in arrived.iter().flat_map(|arrival| &arrival.problems) {
+            tracing::warn!(place = %problem.place.escape_debug(), reason = %problem.reason, "cannot be read");
+        }
+        let mut summary = Summary::new();
+        self.read(&objects, &mut summary).await?;
+        for problem in &summary.problems {
+            tracing::warn!(problem = %problem.escape_debug(), "partly unreadable");
+        }
+        self.board.update(|standing| standing.add(&summary));
+        self.total.merge(&summary);
+        let unread: HashSet<&str> = summary.unread.iter().map(String::as_str).collect();
+        let read = |arrival: &Arrival| arrival.found.iter().all(|found| !unread.contains(found.uri.as_str()));
+        // What could not be opened is given back to its source, which brings it again.
+        let finished: Vec<Arrival> = arrived.into_iter().filter(read).collect();
+        Arrival::all_done(finished).await;
+        self.patiently(Step::Judge).await?;
+        let now = Utc::now();
+        self.board.update(|standing| {
+            standing.commits += 1;
+            standing.cycle_seconds.observe(began.elapsed().as_secs_f64());
+            for modified in objects.iter().filter_map(|found| found.modified) {
+                standing.delay_seconds.observe((now - modified).as_seconds_f64());
+            }
+        });
+        Ok(())
+    }
+
+    /// Publishes what the lake does not have of these objects, however often another process is faster.
+    async fn read(&mut self, objects: &[Found], summary: &mut Summary) -> Result<()> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let outcome = async {
+                let (new, unchanged) = unread(&mut self.journal, objects).await?;
+                summary.unchanged += unchanged;
+                if new.is_empty() { Ok(()) } else { self.reading.read(&mut self.journal, new, summary).await }
+            };
+            match outcome.await {
+                Ok(()) => break,
+                Err(Error::Conflict) => self.board.update(|standing| standing.conflicts += 1),
+                Err(error) => self.wait(&error, &mut pause).await?,
+            }
+            self.reopen().await?;
+        }
+        self.board.update(|standing| standing.trouble = None);
+        Ok(())
+    }
+
+    /// Does a step over the lake until it succeeds: a lake that cannot be read or written for a while stops nothing.
+    async fn patiently(&mut self, step: Step) -> Result<()> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.step(step).await {
+                Ok(()) => {
+                    self.board.update(|standing| standing.trouble = None);
+                    return Ok(());
+                }
+                Err(Error::Conflict) => self.board.update(|standing| standing.conflicts += 1),
+                Err(error) => self.wait(&error, &mut pause).await?,
+            }
+            self.reopen().await?;
+        }
+    }
+
+    async fn step(&mut self, step: Step) -> Result<()> {
+        let began = Instant::now();
+        let judged = match step {
+            Step::Judge => self.judge.look(self.lake, &mut self.journal).await?,
+            Step::Settle | Step::SettleAll => {
+                // Rows that others stored have no source that would announce them.
+                self.journal.refresh().await?;
+                let looked = self.judge.look(self.lake, &mut self.journal).await?;
+                self.announce(&looked);
+                let caught_up = self.is_caught_up();
+                self.judge.settle(self.lake, &mut self.journal, caught_up, step == Step::SettleAll).await?
+            }
+        };
+        self.announce(&judged);
+        self.tell().await?;
+        if step != Step::Judge {
+            self.judge.save(self.lake).await?;
+            (self.settled, self.settling) = (Instant::now(), began.elapsed());
+            self.board.update(|standing| {
+                standing.settles += 1;
+                standing.settle_seconds.observe(began.elapsed().as_secs_f64());
+                standing.rules = RuleCounts {
+                    fired: judged.fired as u64,
+                    quiet: judged.quiet as u64,
+                    not_evaluated: 0,
+                    failed: judged.failed.len() as u64,
+                };
+            });
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, judged: &Judged) {
+        for failure in &judged.failed {
+            tracing::warn!(rule = %failure.escape_debug(), "a rule failed; its rows are judged again");
+        }
+        self.new_findings += judged.new.len() as u64;
+        self.board.update(|standing| {
+            for finding in &judged.new {
+                *standing.findings.entry(finding.rule.severity).or_default() += 1;
+            }
+        });
+    }
+
+    /// Tells the channels of findings that were added to the lake, by whomever.
+    async fn tell(&mut self) -> Result<()> {
+        for commit in self.journal.appended_since(&FINDINGS, self.told).await? {
+            self.channels.offer(commit.version, &commit.rows).await?;
+            self.told = commit.version;
+        }
+        Ok(())
+    }
+
+    /// Says what is wrong and waits; gives up only what waiting cannot mend.
+    async fn wait(&self, error: &Error, pause: &mut Duration) -> Result<()> {
+        let text = error.to_string();
+        if self.how.once {
+            return Err(Error::Lake(text));
+        }
+        tracing::error!(error = %text.escape_debug(), seconds = pause.as_secs_f64(), "trying again");
+        self.board.update(|standing| standing.trouble = Some(text));
+        self.board.beat();
+        tokio::time::sleep(*pause).await;
+        *pause = (*pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+
+    /// Takes in what others did to the lake; opens it anew when that fails.
+    async fn reopen(&mut self) -> Result<()> {
+        if self.journal.refresh().await.is_err()
+            && let Ok(journal) = self.lake.begin_in_spans(SPAN).await
+        {
+            self.journal = journal;
+        }
+        Ok(())
+    }
+
+    /// Time until rules over more than one row are due.
+    fn until_settling(&self) -> Duration {
+        let pause = self.how.settle.max(self.settling * SETTLING_SHARE);
+        pause.saturating_sub(self.settled.elapsed())
+    }
+
+    fn is_caught_up(&self) -> bool {
+        self.emptied.is_some_and(|emptied| emptied.elapsed() < CAUGHT_UP)
+    }
+
+    /// Puts the state of everything on the board.
+    fn show(&self, arrivals: &Arrivals) {
+        let streams = self.judge.streams(Utc::now(), self.is_caught_up());
+        let sources = arrivals.state().into_iter().map(Source::from).collect();
+        let channels = self.channels.state().into_iter().map(Channel::from).collect();
+        self.board.update(|standing| {
+            (standing.streams, standing.sources, standing.channels) = (streams, sources, channels);
+        });
+    }
+
+    /// Joins the small files of many turns, beside the loop.
+    async fn compact(&mut self) {
+        if self.how.compact.is_zero() || self.compacted.elapsed() < self.how.compact {
+            return;
+        }
+        if self.compacting.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        self.compacted = Instant::now();
+        let lake = self.lake.clone();
+        self.compacting = Some(tokio::spawn(async move {
+            // A commit of the loop may be faster; the next compaction takes these files too.
+            if let Err(error) = lake.compact().await {
+                tracing::info!(error = %error.to_string().escape_debug(), "small files stay for now");
+            }
+        }));
+    }
+}
+
+/// A step over the lake.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    Judge,
+    Settle,
+    SettleAll,
+}
+
+/// Everything that is at hand, up to what one turn takes.
+fn gather(first: Arrival, arrivals: &mut Arrivals) -> Vec<Arrival> {
+    let size = |arrival: &Arrival| arrival.found.iter().map(|found| found.size).sum::<u64>();
+    let (mut objects, mut bytes) = (first.found.len(), size(&first));
+    let mut turn = vec![first];
+    while objects < TURN_OBJECTS
+        && bytes < TURN_BYTES
+        && let Some(next) = arrivals.try_next()
+    {
+        objects += next.found.len();
+        bytes += size(&next);
+        turn.push(next);
+    }
+    turn
+}
+
+impl From<SourceState> for Source {
+    fn from(state: SourceState) -> Source {
+        Source {
+            name: state.source,
+            kind: state.kind,
+            waiting: state.waiting,
+            in_flight: state.in_flight,
+            received: state.received,
+            finished: state.finished,
+            refused: state.refused,
+            dead_letters: state.dead_letters,
+            oldest: state.oldest,
+            failures: state.failures,
+            trouble: state.trouble,
+            caught_up: state.caught_up,
+        }
+    }
+}
+
+impl From<ChannelState> for Channel {
+    fn from(state: ChannelState) -> Channel {
+        Channel {
+            name: state.name,
+            kind: state.kind.as_str(),
+            delivered: state.delivered,
+            waiting: state.waiting,
+            failures: state.failures,
+            trouble: state.trouble,
+        }
+    }
+}

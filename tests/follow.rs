@@ -1,0 +1,216 @@
+//! Following gives what one hunt over the same objects gives, whenever the process is killed and however logs arrive.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::{put, query, run, trailhound};
+
+/// Objects of the sample data: name below its folder, and bytes.
+fn objects() -> Vec<(String, Vec<u8>)> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data");
+    let mut folders = vec![top.clone()];
+    let mut objects = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(&top).unwrap().to_str().unwrap().to_owned();
+                objects.push((name, std::fs::read(path).unwrap()));
+            }
+        }
+    }
+    objects.sort();
+    objects
+}
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Arguments of a follower of the folder `in`.
+    fn follower(&self, more: &[&str]) -> Vec<String> {
+        let fixed = ["follow", "in", "--lake", "lake", "--state", "state", "--output", "told.ndjson", "--settle", "1s"];
+        let mut arguments: Vec<String> = fixed.iter().map(|text| (*text).to_owned()).collect();
+        for place in ["in", "lake", "state", "told.ndjson"] {
+            let index = arguments.iter().position(|argument| argument == place).unwrap();
+            arguments[index] = self.path(place);
+        }
+        arguments.extend(more.iter().map(|text| (*text).to_owned()));
+        arguments
+    }
+
+    fn follow_once(&self) {
+        let arguments = self.follower(&["--once", "-q"]);
+        let done = run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn start(&self) -> Child {
+        let arguments = self.follower(&["--rest", "0s", "--log-format", "text"]);
+        let mut command = trailhound(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn add(&self, (name, bytes): &(String, Vec<u8>)) {
+        put(Path::new(&self.path("in")), name, bytes);
+    }
+
+    /// A lake made by one hunt over the same folder.
+    fn hunted(&self) -> String {
+        let lake = self.path("hunted");
+        let hunt = run(&["hunt", &self.path("in"), "--lake", &lake, "-q", "--format", "ndjson"]);
+        assert!(hunt.status.success(), "{}", String::from_utf8_lossy(&hunt.stderr));
+        lake
+    }
+
+    /// Ids that the output told, in order.
+    fn told(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path("told.ndjson")).unwrap_or_default();
+        let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["finding_id"].as_str().unwrap().to_owned();
+        text.lines().map(id).collect()
+    }
+}
+
+/// Everything but which run wrote a row, and when. Of an event that two objects hold, the lake keeps the copy that came
+/// first, so where rows were read may differ.
+fn same_lakes(one: &str, other: &str) {
+    let tables = [
+        ("cloudtrail", "_object, _record"),
+        ("bedrock", "_object, _record"),
+        ("vpcflow", "_object, _record"),
+        ("findings", "_object, _record, created_at, run_id"),
+    ];
+    for (table, unlike) in tables {
+        let sql = format!("SELECT * EXCEPT ({unlike}) FROM {table}");
+        let (rows, expected) = (comparable(query(one.as_ref(), &sql)), comparable(query(other.as_ref(), &sql)));
+        let missing: Vec<_> = expected.iter().filter(|row| !rows.contains(row)).map(|row| short(row)).collect();
+        let extra: Vec<_> = rows.iter().filter(|row| !expected.contains(row)).map(|row| short(row)).collect();
+        assert!(missing.is_empty() && extra.is_empty(), "{table}: missing {missing:#?}, extra {extra:#?}");
+        assert_eq!(rows.len(), expected.len(), "{table}");
+    }
+}
+
+/// Rows as sorted texts, without where their evidence was read.
+fn comparable(rows: Vec<Value>) -> Vec<String> {
+    let mut texts = Vec::new();
+    for mut row in rows {
+        let evidence = row.get("evidence").and_then(Value::as_str).map(|text| serde_json::from_str::<Vec<Value>>(text));
+        if let Some(Ok(mut evidence)) = evidence {
+            for shown in evidence.iter_mut().filter_map(Value::as_object_mut) {
+                shown.retain(|name, _| !["_object", "_record", "records"].contains(&name.as_str()));
+            }
+            evidence.sort_by_key(Value::to_string);
+            row["evidence"] = evidence.into();
+        }
+        texts.push(row.to_string());
+    }
+    texts.sort();
+    texts
+}
+
+/// Enough of a row to know it by.
+fn short(row: &str) -> String {
+    let value: Value = serde_json::from_str(row).unwrap();
+    match value.get("rule_id") {
+        Some(rule) => format!("{rule} {} {}..{} {}", value["finding_id"], value["first_seen"], value["last_seen"], value["event_count"]),
+        None => row.chars().take(200).collect(),
+    }
+}
+
+fn told_once(place: &Place, lake: &str) {
+    let mut told = place.told();
+    let count = told.len();
+    told.sort();
+    told.dedup();
+    assert_eq!(told.len(), count, "a finding was told twice");
+    for row in query(lake.as_ref(), "SELECT finding_id, rule_id FROM findings") {
+        let id = row["finding_id"].as_str().unwrap();
+        assert!(told.iter().any(|known| known == id), "{} was not told", row["rule_id"]);
+    }
+}
+
+#[test]
+fn logs_that_come_in_parts_give_what_one_hunt_gives() {
+    let place = Place::new();
+    let objects = objects();
+    // The last come first, so that most of what follows is late.
+    for part in objects.rchunks(objects.len().div_ceil(4)) {
+        for object in part {
+            place.add(object);
+        }
+        place.follow_once();
+    }
+    place.follow_once();
+    same_lakes(&place.path("lake"), &place.hunted());
+    told_once(&place, &place.path("lake"));
+}
+
+#[test]
+fn killed_at_any_moment_it_loses_and_repeats_nothing() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("in")).unwrap();
+    let mut objects = objects();
+    objects.reverse();
+    let kills = std::env::var("TRAILHOUND_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(6_u64);
+    for kill in 0..kills {
+        let mut follower = place.start();
+        let began = Instant::now();
+        // Not the same moments each time: some die while they start, some while they commit, some while they settle.
+        let life = Duration::from_millis(150 + kill * 1_237 % 4_100);
+        for object in objects.drain(..objects.len().div_ceil((kills - kill) as usize)) {
+            place.add(&object);
+            std::thread::sleep(Duration::from_millis(40).min(life.saturating_sub(began.elapsed())));
+        }
+        std::thread::sleep(life.saturating_sub(began.elapsed()));
+        follower.kill().unwrap();
+        follower.wait().unwrap();
+    }
+    place.follow_once();
+    same_lakes(&place.path("lake"), &place.hunted());
+    told_once(&place, &place.path("lake"));
+}
+
+#[cfg(unix)]
+#[test]
+fn asked_to_end_it_finishes_and_goes_on_where_it_stopped() {
+    let place = Place::new();
+    let objects = objects();
+    std::fs::create_dir_all(place.path("in")).unwrap();
+    let (first, second) = objects.split_at(objects.len() / 2);
+    for (part, total) in [(first, first.len()), (second, objects.len())] {
+        let mut follower = place.start();
+        part.iter().for_each(|object| place.add(object));
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while Instant::now() < deadline && read_objects(&place) < total {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let asked = std::process::Command::new("kill").args(["-TERM", &follower.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        assert_eq!(follower.wait().unwrap().code(), Some(0));
+    }
+    place.follow_once();
+    same_lakes(&place.path("lake"), &place.hunted());
+    told_once(&place, &place.path("lake"));
+}
+
+fn read_objects(place: &Place) -> usize {
+    let sql = "SELECT count(*) AS n FROM objects";
+    let counted = run(&["query", sql, "--lake", &place.path("lake"), "--format", "json"]);
+    let rows: Value = serde_json::from_slice(&counted.stdout).unwrap_or_default();
+    rows[0]["n"].as_u64().unwrap_or(0) as usize
+}
