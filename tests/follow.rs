@@ -127,7 +127,10 @@ fn comparable(rows: Vec<Value>) -> Vec<String> {
 fn short(row: &str) -> String {
     let value: Value = serde_json::from_str(row).unwrap();
     match value.get("rule_id") {
-        Some(rule) => format!("{rule} {} {}..{} {}", value["finding_id"], value["first_seen"], value["last_seen"], value["event_count"]),
+        Some(rule) => format!(
+            "{rule} {} {}..{} {}",
+            value["finding_id"], value["first_seen"], value["last_seen"], value["event_count"]
+        ),
         None => row.chars().take(200).collect(),
     }
 }

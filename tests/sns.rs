@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
-use trailhound::findings::{Confidence, Finding, Origin, Purpose, Severity};
+use trailhound::findings::{Confidence, Finding, Origin, Purpose, Severity, to_batch};
 use trailhound::outputs::channels::Channels;
 
 fn finding(number: usize) -> Finding {

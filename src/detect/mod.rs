@@ -25,10 +25,10 @@ mod verdict;
 
 pub use cost::Cost;
 pub use duration::{parse as parse_duration, show as duration_text};
+pub use live::{Live, Touched};
 pub use params::Param;
 pub use path::Path;
 pub use rule::Rule;
-pub use live::{Live, Touched};
 pub use runner::{Scans, judge, run};
 pub use shelf::{Overrides, Shelf};
 pub use verdict::{Outcome, Report, Verdict};

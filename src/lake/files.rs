@@ -43,9 +43,8 @@ impl Journal {
 
     /// The rows of files, in the schema of [`Table::schema`].
     pub async fn read_files(&self, table: &'static Table, files: &[File]) -> Result<RecordBatch> {
-        let failed = |e: &dyn std::error::Error| {
-            Error::Lake(format!("cannot read files of table {}: {}", table.name, chain(e)))
-        };
+        let failed =
+            |e: &dyn std::error::Error| Error::Lake(format!("cannot read files of table {}: {}", table.name, chain(e)));
         let snapshot = Snapshot::of_files(table, self.delta(table)?, files)?;
         let schema = table.schema();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();

@@ -32,7 +32,8 @@ impl Lake {
     }
 
     fn notes(&self) -> Result<Arc<dyn ObjectStore>> {
-        let url = self.root.join(FOLDER).map_err(|e| Error::Lake(format!("{} has no place for notes: {e}", self.name())))?;
+        let url =
+            self.root.join(FOLDER).map_err(|e| Error::Lake(format!("{} has no place for notes: {e}", self.name())))?;
         tables::folder(&url).map_err(|e| Error::Lake(format!("cannot use {url}: {}", chain(&e))))
     }
 }

@@ -55,7 +55,13 @@ pub struct Judged {
 
 impl Judge {
     /// Goes on where the last follower of the lake stopped.
-    pub async fn resume(lake: &Lake, rules: Vec<Rule>, delays: Delays, settings: Settings, run_id: &str) -> Result<Judge> {
+    pub async fn resume(
+        lake: &Lake,
+        rules: Vec<Rule>,
+        delays: Delays,
+        settings: Settings,
+        run_id: &str,
+    ) -> Result<Judge> {
         let memo = Memo::load(lake).await?;
         let mut revisits = Revisits::default();
         for rule in &rules {
@@ -149,7 +155,8 @@ impl Judge {
         let (mut rules, mut views, mut spans) = (Vec::new(), Vec::new(), Vec::new());
         for rule in self.live.rules().iter().filter(|rule| reads_findings(rule) == over_findings) {
             // What single rows tell does not wait for others.
-            let complete = (!all && !self.live.is_row_by_row(&rule.id)).then(|| self.marks.of_logs(&rule.logs, now, caught_up));
+            let complete =
+                (!all && !self.live.is_row_by_row(&rule.id)).then(|| self.marks.of_logs(&rule.logs, now, caught_up));
             let ready = self.revisits.ready(rule, complete);
             if ready.is_empty() {
                 continue;

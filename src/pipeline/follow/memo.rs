@@ -43,7 +43,10 @@ impl Memo {
     pub async fn load(lake: &Lake) -> Result<Memo> {
         let Some(text) = lake.read_note(NAME).await? else { return Ok(Memo::default()) };
         let memo: Memo = serde_json::from_slice(&text).map_err(|e| {
-            Error::Lake(format!("the note {NAME} of {} is broken ({e}); delete it: the lake is judged anew", lake.name()))
+            Error::Lake(format!(
+                "the note {NAME} of {} is broken ({e}); delete it: the lake is judged anew",
+                lake.name()
+            ))
         })?;
         if memo.form != FORM {
             return Err(Error::Lake(format!("the note {NAME} of {} is of another version of Trailhound", lake.name())));

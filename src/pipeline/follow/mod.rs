@@ -82,14 +82,18 @@ pub struct Rooms {
 }
 
 /// Follows until `stop` is done, or until the sources end. Returns what was read, and how many findings were new.
-pub async fn follow(rooms: Rooms, how: &Follow, board: &Board, stop: impl Future<Output = ()>) -> Result<(Summary, u64)> {
+pub async fn follow(
+    rooms: Rooms,
+    how: &Follow,
+    board: &Board,
+    stop: impl Future<Output = ()>,
+) -> Result<(Summary, u64)> {
     let began = Instant::now();
     let Rooms { lake, intake, arrivals, channels, rules } = rooms;
     let bar = ProgressBar::hidden();
     let reading = Reading::new(&lake, &intake, &how.ingest, &bar)?;
     let journal = lake.begin_in_spans(SPAN).await?;
-    let judge =
-        Judge::resume(&lake, rules, how.delays.clone(), how.engine.clone(), &how.ingest.run_id).await?;
+    let judge = Judge::resume(&lake, rules, how.delays.clone(), how.engine.clone(), &how.ingest.run_id).await?;
     let told = match channels.position() {
         Some(position) => position,
         None => journal.position()?.get(FINDINGS.name).copied().unwrap_or_default(),
