@@ -29,6 +29,8 @@ pub struct Config {
     pub rules: Option<PathBuf>,
     /// Folder with saved queries of your own.
     pub queries: Option<PathBuf>,
+    /// List of prices that replaces the built-in one.
+    pub prices: Option<PathBuf>,
     /// Parameters of rules: rule id, parameter, value.
     #[serde(default)]
     pub params: BTreeMap<String, BTreeMap<String, toml::Value>>,

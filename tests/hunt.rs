@@ -30,6 +30,11 @@ fn the_sample_data_tells_its_story() {
     assert_eq!(figure("quarantined"), 0, "{summary}");
     assert!(figure("duplicates") > 0, "the story delivers some events twice: {summary}");
     insta::assert_json_snapshot!("story_rules", rule_ids(&hunt["findings"]));
+    let damage = &hunt["damage"];
+    assert_eq!(damage["worst"][0]["access_key_id"], "AKIAIOSFODNN7EXAMPLE", "the leaked key is the dearest: {damage}");
+    let dollars = |name: &str| damage[name].as_f64().unwrap();
+    assert!(10.0 < dollars("dollars_low") && dollars("dollars_low") <= dollars("dollars_high"), "{damage}");
+    assert!(damage["uncounted_calls"].as_u64() >= Some(120), "the calls in the dark have no counts: {damage}");
     let failed: Vec<&Value> =
         hunt["verdicts"].as_array().unwrap().iter().filter(|v| v["outcome"] == "failed").collect();
     assert!(failed.is_empty(), "{failed:#?}");

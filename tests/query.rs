@@ -462,7 +462,7 @@ async fn views_tell_what_the_logs_say_together() {
 async fn views_need_only_their_own_tables() {
     let empty: Vec<(&'static Table, Vec<RecordBatch>)> = vec![(CLOUDTRAIL.table, vec![])];
     let engine = Engine::in_memory(settings(), empty).await.expect("an engine");
-    assert_eq!(engine.table_names(), ["assumed", "cloudtrail", "cloudtrail_logs", "sessions"]);
+    assert_eq!(engine.table_names(), ["assumed", "cloudtrail", "cloudtrail_logs", "prices", "sessions"]);
     assert!(refusal(&engine, "SELECT * FROM invocations").await.contains("no table \"invocations\""));
     assert_eq!(LOG_TYPES.len(), 3);
     let _ = Arc::new(engine);
@@ -539,6 +539,8 @@ async fn saved_queries_find_what_they_are_for() {
         ("who_used_models_without_invocation_log", vec![], 0),
         ("prompt_search", vec![], 1),
         ("keys_by_address", vec![("minimum", "1")], 1),
+        ("damage_bill", vec![], 1),
+        ("damage_bill", vec![("key", "AKIAIOSFODNN7EXAMPLE")], 0),
     ] {
         let query = saved.get(name).unwrap_or_else(|| panic!("{name} is missing"));
         assert_eq!(count(&answer(&engine, query, &given).await), rows, "{name} {given:?}");

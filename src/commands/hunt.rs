@@ -8,7 +8,8 @@ use clap::Args;
 use datafusion::arrow::array::RecordBatch;
 use serde_json::json;
 
-use super::shared::{IntakeArguments, LakeArguments, TalkArguments, progress, run_id};
+use super::damage::{self, Damage};
+use super::shared::{IntakeArguments, LakeArguments, TalkArguments, prices, progress, run_id};
 use super::{ingest, summary, verdicts};
 use crate::config::Config;
 use crate::detect::{self, Outcome, Report, Rule, Scans, Shelf};
@@ -60,6 +61,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     let config = arguments.lake.load_config()?;
     let settings = arguments.lake.settings(&config)?;
     let rules = rules(&arguments, &config)?;
+    let prices = prices(&config)?;
     let run_id = run_id();
     let (lake, ingested) = if arguments.intake.logs.is_empty() {
         (arguments.lake.open_existing(&config).await?, None)
@@ -71,7 +73,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         let read = pipeline::ingest(&lake, &intake, &arguments.intake.logs, &how, &bar).await?;
         (lake, Some(read))
     };
-    let engine = Engine::new(settings.clone(), lake.providers().await?).await?;
+    let engine = Engine::with_prices(settings.clone(), lake.providers().await?, prices).await?;
     let window = Window { start: arguments.intake.since, end: arguments.intake.until, lookback: Duration::zero() };
     let judged = detect::run(&engine, &rules, &window, settings.threads, Scans::Shared, &run_id).await?;
     let settled = settled(&rules, &judged, &window);
@@ -82,7 +84,8 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         outputs::write(std::slice::from_ref(&rows), rows.schema(), format, &mut file, &Page::default())?;
         file.commit()?;
     }
-    show(&arguments, &judged, &rows, ingested.as_ref())?;
+    let damage = damage(&arguments, &engine, &judged, &window).await;
+    show(&arguments, &judged, &rows, ingested.as_ref(), damage.as_ref())?;
     Ok(exit_code(&arguments, &judged, ingested.as_ref()))
 }
 
@@ -115,7 +118,24 @@ fn rules(arguments: &Arguments, config: &Config) -> Result<Vec<Rule>> {
     shelf.select(&arguments.only)
 }
 
-fn show(arguments: &Arguments, judged: &Report, rows: &RecordBatch, ingested: Option<&Summary>) -> Result<()> {
+/// What the suspected callers spent, where it is shown. A hunt whose findings are there does not fail over an estimate.
+async fn damage(arguments: &Arguments, engine: &Engine, judged: &Report, window: &Window) -> Option<Damage> {
+    if arguments.talk.quiet && arguments.format != Format::Json {
+        return None;
+    }
+    damage::estimate(engine, &judged.findings, window).await.unwrap_or_else(|error| {
+        eprintln!("warning: what the calls cost cannot be estimated: {}", escape::terminal(&error.to_string()));
+        None
+    })
+}
+
+fn show(
+    arguments: &Arguments,
+    judged: &Report,
+    rows: &RecordBatch,
+    ingested: Option<&Summary>,
+    damage: Option<&Damage>,
+) -> Result<()> {
     let failed = |e: std::io::Error| Error::Output(format!("cannot write to stdout: {e}"));
     let mut screen = Destination::open(None)?;
     match arguments.format {
@@ -126,6 +146,7 @@ fn show(arguments: &Arguments, judged: &Report, rows: &RecordBatch, ingested: Op
                 "summary": summary,
                 "findings": json_rows(rows)?,
                 "verdicts": judged.verdicts.iter().map(verdicts::as_json).collect::<Vec<_>>(),
+                "damage": damage,
             });
             writeln!(screen, "{whole}").map_err(failed)?;
         }
@@ -141,6 +162,9 @@ fn show(arguments: &Arguments, judged: &Report, rows: &RecordBatch, ingested: Op
             summary::write(read, &mut talk).map_err(failed)?;
         }
         verdicts::write(judged, &mut talk).map_err(failed)?;
+        if let Some(damage) = damage {
+            damage::write(damage, &mut talk).map_err(failed)?;
+        }
         if arguments.explain_cost {
             verdicts::write_costs(judged, &mut talk).map_err(failed)?;
         }

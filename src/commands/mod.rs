@@ -1,5 +1,6 @@
 //! The command line: one file per command, and what they share.
 
+mod damage;
 pub mod follow;
 mod hunt;
 mod import;

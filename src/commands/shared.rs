@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::{self, Config};
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, Prices, Settings};
 use crate::error::{Error, Result};
 use crate::intake::{Intake, Options};
 use crate::lake::Lake;
@@ -156,7 +156,12 @@ pub fn progress(talk: &TalkArguments, what: &'static str) -> ProgressBar {
 pub async fn open_engine(arguments: &LakeArguments) -> Result<Engine> {
     let config = arguments.load_config()?;
     let lake = arguments.open_existing(&config).await?;
-    Engine::new(arguments.settings(&config)?, lake.providers().await?).await
+    Engine::with_prices(arguments.settings(&config)?, lake.providers().await?, prices(&config)?).await
+}
+
+/// The list of prices that the configuration names, or else the built-in one.
+pub fn prices(config: &Config) -> Result<Prices> {
+    config.prices.as_deref().map_or_else(Prices::built_in, Prices::load)
 }
 
 /// A new id for a run.

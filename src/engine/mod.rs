@@ -7,6 +7,7 @@ pub mod functions;
 mod leaves;
 mod nested;
 mod precedence;
+mod prices;
 pub mod queries;
 mod session;
 mod spelling;
@@ -25,6 +26,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::DataFrame;
 
+pub use prices::Prices;
 pub use session::Settings;
 pub use suggest::execution_error;
 pub use tokens::{Value, Values};
@@ -38,6 +40,7 @@ pub struct Engine {
     context: SessionContext,
     tables: Vec<(&'static Table, Arc<dyn TableProvider>)>,
     settings: Settings,
+    prices: Prices,
 }
 
 impl std::fmt::Debug for Engine {
@@ -49,8 +52,17 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// An engine over stored tables. Providers have the schema of [`Table::schema`] and the partition column `date`.
     pub async fn new(settings: Settings, tables: Vec<(&'static Table, Arc<dyn TableProvider>)>) -> Result<Engine> {
+        Engine::with_prices(settings, tables, Prices::built_in()?).await
+    }
+
+    /// The same with another list of prices.
+    pub async fn with_prices(
+        settings: Settings,
+        tables: Vec<(&'static Table, Arc<dyn TableProvider>)>,
+        prices: Prices,
+    ) -> Result<Engine> {
         let runtime = session::runtime(&settings)?;
-        Engine::build(settings, runtime, tables, None).await
+        Engine::build(settings, runtime, tables, prices, None).await
     }
 
     /// An engine over batches in memory, in the schema of [`Table::schema`]: for a rule's own tests.
@@ -66,7 +78,8 @@ impl Engine {
 
     /// The same tables, each shown as the rows of `window` with a boolean column `fresh`.
     pub async fn windowed(&self, window: &Window) -> Result<Engine> {
-        Engine::build(self.settings.clone(), self.context.runtime_env(), self.tables.clone(), Some(window)).await
+        let (settings, runtime) = (self.settings.clone(), self.context.runtime_env());
+        Engine::build(settings, runtime, self.tables.clone(), self.prices.clone(), Some(window)).await
     }
 
     /// The same tables, each read through what `replace` makes of its provider.
@@ -78,21 +91,24 @@ impl Engine {
         for (table, provider) in &self.tables {
             tables.push((*table, replace(provider.clone())?));
         }
-        Engine::build(self.settings.clone(), self.context.runtime_env(), tables, None).await
+        let (settings, runtime) = (self.settings.clone(), self.context.runtime_env());
+        Engine::build(settings, runtime, tables, self.prices.clone(), None).await
     }
 
     async fn build(
         settings: Settings,
         runtime: Arc<RuntimeEnv>,
         tables: Vec<(&'static Table, Arc<dyn TableProvider>)>,
+        prices: Prices,
         window: Option<&Window>,
     ) -> Result<Engine> {
         let context = session::context(&settings, runtime)?;
         for (table, provider) in &tables {
             nested::present(&context, table, provider.clone(), window).await?;
         }
+        prices.register(&context)?;
         views::register(&context, window).await?;
-        Ok(Engine { context, tables, settings })
+        Ok(Engine { context, tables, settings, prices })
     }
 
     /// Plans a read-only query. Anything that would write, create, drop or change settings is refused.
@@ -120,6 +136,11 @@ impl Engine {
     /// The session behind it, for listings and shells.
     pub fn context(&self) -> &SessionContext {
         &self.context
+    }
+
+    /// The list of prices that the view `prices` shows.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// What it may use.

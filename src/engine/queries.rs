@@ -121,6 +121,13 @@ pub fn load(folder: Option<&Path>) -> Result<BTreeMap<String, SavedQuery>> {
     Ok(found)
 }
 
+/// A query that is built in, whatever users keep under its name.
+pub fn built_in(name: &str) -> Result<SavedQuery> {
+    let found = BUILT_IN.iter().find(|(path, _)| path.strip_suffix(".sql") == Some(name));
+    let (path, text) = found.ok_or_else(|| Error::Sql(format!("there is no saved query {name}")))?;
+    SavedQuery::read(path, text)
+}
+
 impl SavedQuery {
     /// Reads a file; its header must say title and about, and declare every parameter.
     pub fn read(path: &str, text: &str) -> Result<SavedQuery> {

@@ -45,6 +45,12 @@ pub static VIEWS: &[View] = &[
         sql: include_str!("invocations.sql"),
     },
     View {
+        name: "prices",
+        about: "What a model on Amazon Bedrock costs on demand, by the list that is built in or that the configuration names.",
+        tables: &[],
+        sql: include_str!("prices.sql"),
+    },
+    View {
         name: "sessions",
         about: "Everything that one access key did under one identity, in one row.",
         tables: &["cloudtrail"],
