@@ -302,7 +302,7 @@ fn a_hunt_says_what_suspects_spent_and_what_it_cannot_say() {
     for line in [
         "Damage    about $4.50 to $4.95 for 3 model calls by 2 callers that findings name; list prices of ",
         "user/dana with AKIAIOSFODNN7EXAMPLE: $4.50 to $4.95, 2 model calls, 1,000,000 input and 100,000 output tokens",
-        "not in it: 1 answered calls without token counts",
+        "not in it: 1 answered calls without token counts (1 by user/dana with AKIAIOSFODNN7EXAMPLE), so it was more",
         "not in it: 1 calls with 15 tokens that have no price: evil.\\u{1b}[31mmodel",
         "trailhound query damage_bill",
     ] {

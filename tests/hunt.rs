@@ -34,7 +34,9 @@ fn the_sample_data_tells_its_story() {
     assert_eq!(damage["worst"][0]["access_key_id"], "AKIAIOSFODNN7EXAMPLE", "the leaked key is the dearest: {damage}");
     let dollars = |name: &str| damage[name].as_f64().unwrap();
     assert!(10.0 < dollars("dollars_low") && dollars("dollars_low") <= dollars("dollars_high"), "{damage}");
-    assert!(damage["uncounted_calls"].as_u64() >= Some(120), "the calls in the dark have no counts: {damage}");
+    let dark = &damage["most_uncounted"];
+    assert_eq!(dark["principal"], "arn:aws:iam::111122223333:user/BedrockAPIKey-x7q2", "{damage}");
+    assert_eq!((&dark["bearer"], &dark["uncounted_calls"]), (&Value::Bool(true), &Value::from(120)), "{damage}");
     let failed: Vec<&Value> =
         hunt["verdicts"].as_array().unwrap().iter().filter(|v| v["outcome"] == "failed").collect();
     assert!(failed.is_empty(), "{failed:#?}");

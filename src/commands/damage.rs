@@ -32,10 +32,12 @@ pub struct Damage {
     unpriced_models: Vec<String>,
     /// The dearest callers, five at most.
     worst: Vec<Caller>,
+    /// The caller with the most calls without token counts, whose cost is therefore not known.
+    most_uncounted: Option<Caller>,
 }
 
 /// A key or principal and its figures.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Caller {
     access_key_id: Option<String>,
     bearer: bool,
@@ -152,10 +154,12 @@ fn fold(rows: Vec<Row>, prices: String) -> Option<Damage> {
     }
     let mut worst: Vec<Caller> = callers.into_values().collect();
     let callers = worst.len();
+    let uncounted = worst.iter().filter(|caller| caller.figures.uncounted_calls > 0);
+    let most_uncounted = uncounted.max_by_key(|caller| caller.figures.uncounted_calls).cloned();
     let dollars = |caller: &Caller| caller.figures.dollars_high.unwrap_or_default();
     worst.sort_by(|a, b| dollars(b).total_cmp(&dollars(a)).then(b.figures.calls.cmp(&a.figures.calls)));
     worst.truncate(SHOWN);
-    Some(Damage { prices, total, callers, unpriced_models: models.into_iter().collect(), worst })
+    Some(Damage { prices, total, callers, unpriced_models: models.into_iter().collect(), worst, most_uncounted })
 }
 
 impl Figures {
@@ -227,9 +231,13 @@ pub fn write(damage: &Damage, to: &mut dyn Write) -> Written<()> {
         let figures = &caller.figures;
         writeln!(to, "          {}: {}, {}, {}", who(caller), figures.dollars(), figures.calls(), figures.tokens())?;
     }
-    if total.uncounted_calls > 0 {
-        let calls = grouped(total.uncounted_calls);
-        writeln!(to, "          not in it: {calls} answered calls without token counts, so it was more")?;
+    if let Some(caller) = &damage.most_uncounted {
+        let (calls, most) = (grouped(total.uncounted_calls), grouped(caller.figures.uncounted_calls));
+        let who = who(caller);
+        writeln!(
+            to,
+            "          not in it: {calls} answered calls without token counts ({most} by {who}), so it was more"
+        )?;
     }
     if total.unpriced_calls > 0 {
         let mut models: Vec<String> =
