@@ -1,4 +1,4 @@
-//! `/metrics`, `/healthz` and `/readyz`: a small server that only reads, for Prometheus and for whoever restarts processes.
+//! `/metrics`, `/healthz` and `/readyz`: a small server that only reads, for Prometheus and for service managers.
 
 use std::io;
 use std::net::SocketAddr;
