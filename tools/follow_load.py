@@ -78,7 +78,7 @@ def environment(endpoint=None):
     clean.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1", AWS_EC2_METADATA_DISABLED="true", AWS_REGION="us-east-1",
                  AWS_DEFAULT_REGION="us-east-1", AWS_ACCESS_KEY_ID="AKIAIOSFODNN7EXAMPLE",
                  AWS_SECRET_ACCESS_KEY="wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY",
-                 AWS_CONFIG_FILE="/nonexistent", AWS_SHARED_CREDENTIALS_FILE="/nonexistent")
+                 AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
     if endpoint:
         clean["AWS_ENDPOINT_URL"] = endpoint
     return clean
