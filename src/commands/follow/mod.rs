@@ -7,13 +7,15 @@ mod metrics;
 mod process;
 mod status;
 
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 use clap::Args;
+use tokio::net::TcpListener;
 
 use super::shared::{LakeArguments, TalkArguments, WAITING_SHARE, run_id};
 use super::summary::{self, grouped};
@@ -26,6 +28,9 @@ use crate::outputs::channels::{Channels, Secret};
 use crate::outputs::escape;
 use crate::pipeline::follow::{Board, Delays, Follow, Rooms, Standing, follow};
 use crate::pipeline::{self, Ingest};
+
+/// Where watchers find it: loopback, and the port that OpenTelemetry gives to Prometheus exporters.
+const USUAL_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9464));
 
 /// Keep a lake and its findings current from live sources
 #[derive(Debug, Args)]
@@ -57,9 +62,9 @@ pub struct Arguments {
     /// Time between two compactions of the lake's small files; 0s for none
     #[arg(long, value_name = "TIME", default_value = "10m")]
     compact: String,
-    /// Address of /metrics, /healthz and /readyz; none when absent
+    /// Address of /metrics, /healthz and /readyz, or none [default: 127.0.0.1:9464; with --once none]
     #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<SocketAddr>,
+    listen: Option<String>,
     /// Form of the log on stderr [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     log_format: Option<logging::LogFormat>,
@@ -96,12 +101,9 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     };
     let shelf = Shelf::load(arguments.rules.as_deref().or(config.rules.as_deref()), &config.params)?;
     let rules = shelf.select(&arguments.only)?;
-    let listener = match arguments.listen {
-        Some(address) => Some(health::bind(address).await?),
-        None => None,
-    };
     let bar = status::bar(arguments.talk.quiet || arguments.outputs.iter().any(|output| output == "-"));
     logging::start(arguments.log_format, arguments.talk.quiet, &bar)?;
+    let listener = listener(&arguments).await?;
     for note in shelf.notes() {
         tracing::info!("{}", escape::terminal(note));
     }
@@ -121,12 +123,35 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     }
     bar.finish_and_clear();
     let (total, new) = outcome?;
-    if !arguments.talk.quiet {
+    if arguments.once && !arguments.talk.quiet {
         let mut screen = std::io::stderr().lock();
-        summary::write(&total, &mut screen).map_err(|e| Error::Output(e.to_string()))?;
-        eprintln!("Findings  {} new", grouped(new));
+        let failed = |e: std::io::Error| Error::Output(e.to_string());
+        summary::write(&total, &mut screen).map_err(failed)?;
+        writeln!(screen, "Findings  {} new", grouped(new)).map_err(failed)?;
+    } else {
+        tracing::info!(objects = total.objects, stored = total.stored, findings = new, "ended");
     }
     Ok(0)
+}
+
+/// What answers watchers. Only an address that was asked for has to be free.
+async fn listener(arguments: &Arguments) -> Result<Option<TcpListener>> {
+    match arguments.listen.as_deref() {
+        Some("none") => Ok(None),
+        Some(text) => {
+            let wrong =
+                |_| Error::Usage(format!("--listen {text}: write an address and port such as 127.0.0.1:9464, or none"));
+            health::bind(text.parse().map_err(wrong)?).await.map(Some)
+        }
+        None if arguments.once => Ok(None),
+        None => match health::bind(USUAL_ADDRESS).await {
+            Ok(listener) => Ok(Some(listener)),
+            Err(error) => {
+                tracing::warn!("no /metrics: {}", escape::terminal(&error.to_string()));
+                Ok(None)
+            }
+        },
+    }
 }
 
 fn how(arguments: &Arguments, config: &Config) -> Result<Follow> {

@@ -115,7 +115,9 @@ pub async fn follow(
         compacting: None,
         emptied: None,
     };
+    let heart = tokio::spawn(beat(board.clone()));
     let outcome = follower.run(arrivals, stop).await;
+    heart.abort();
     follower.total.seconds = began.elapsed().as_secs_f64();
     let Follower { channels, total, new_findings, .. } = follower;
     channels.close(PATIENCE).await;
@@ -148,10 +150,8 @@ impl Follower<'_> {
         let mut stop = std::pin::pin!(stop);
         // What the last follower stored and did not live to judge, or to tell.
         self.patiently(Step::Judge).await?;
-        self.board.update(|standing| standing.ready = true);
         let mut ended = false;
         while !ended {
-            self.board.beat();
             let first = tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -173,6 +173,7 @@ impl Follower<'_> {
                 self.patiently(Step::Settle).await?;
             }
             self.show(&arrivals);
+            self.board.update(|standing| standing.ready = true);
             self.compact().await;
         }
         arrivals.stop();
@@ -316,7 +317,6 @@ impl Follower<'_> {
         }
         tracing::error!(error = %text.escape_debug(), seconds = pause.as_secs_f64(), "trying again");
         self.board.update(|standing| standing.trouble = Some(text));
-        self.board.beat();
         tokio::time::sleep(*pause).await;
         *pause = (*pause * 2).min(LONGEST_PAUSE);
         Ok(())
@@ -368,6 +368,14 @@ impl Follower<'_> {
                 tracing::info!(error = %error.to_string().escape_debug(), "small files stay for now");
             }
         }));
+    }
+}
+
+/// Shows that the process runs, also while a long step does.
+async fn beat(board: Board) {
+    loop {
+        board.beat();
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
