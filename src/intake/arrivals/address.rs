@@ -11,8 +11,8 @@ use crate::intake::{names, prefixes};
 #[derive(Debug, PartialEq)]
 pub(super) enum Address {
     Queue(QueueAddress),
-    /// An `s3://bucket/prefix` address, which stays text.
-    Bucket,
+    /// An `s3://bucket/prefix` address, as it was given.
+    Bucket(String),
     /// A folder that exists, by its real path.
     Folder(PathBuf),
 }
@@ -36,7 +36,7 @@ impl Address {
             if bucket.is_empty() {
                 return Err(wrong(place, "names no bucket; write s3://bucket/prefix"));
             }
-            return Ok(Address::Bucket);
+            return Ok(Address::Bucket(place.to_owned()));
         }
         if place.starts_with("arn:") {
             let no_queue = "is not the ARN of a queue; write arn:aws:sqs:region:account:queue, or give its URL";
@@ -66,7 +66,7 @@ impl Address {
     pub fn kind(&self) -> &'static str {
         match self {
             Address::Queue(_) => "sqs",
-            Address::Bucket => "s3",
+            Address::Bucket(_) => "s3",
             Address::Folder(_) => "folder",
         }
     }

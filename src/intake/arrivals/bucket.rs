@@ -55,7 +55,14 @@ async fn receive(outlet: &Outlet, place: &str) {
                 outlet.pace.poll.max(backoff.next())
             }
         };
-        if !outlet.hand_out(&memory, listing.found).await || !outlet.pause(pause).await {
+        if !outlet.hand_out(&memory, listing.found).await {
+            return;
+        }
+        if !listing.problems.is_empty() {
+            // What was not listed may be new.
+            outlet.status.looked(true);
+        }
+        if !outlet.pause(pause).await {
             return;
         }
     }

@@ -41,10 +41,12 @@ async fn receive(outlet: &Outlet, top: PathBuf, watched: bool) {
     let mut backoff = Backoff::default();
     let mut listed = Instant::now();
     let mut list_at = listed;
+    let mut readable = true;
     loop {
         if Instant::now() >= list_at {
             let pause = folder.list().await;
-            if pause.is_some() {
+            readable = pause.is_some();
+            if readable {
                 backoff.reset();
             }
             listed = Instant::now();
@@ -62,7 +64,7 @@ async fn receive(outlet: &Outlet, top: PathBuf, watched: bool) {
         if !ready.is_empty() && !outlet.hand_out(&folder.memory, ready).await {
             return;
         }
-        outlet.status.looked(!folder.moving.is_empty());
+        outlet.status.looked(!readable || !folder.moving.is_empty());
         folder.sleep_until(list_at).await;
     }
 }
@@ -203,8 +205,38 @@ impl Folder<'_> {
         };
         tokio::select! {
             () = tokio::time::sleep_until(until.into()) => {}
+            () = self.memory.given_back() => {}
             // Changes come in bursts; the first of them can wait for the others.
             () = changed => tokio::time::sleep(Duration::from_millis(50).min(rest)).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+    use crate::intake::arrivals::Pace;
+    use crate::intake::arrivals::status::Status;
+    use crate::intake::{Intake, Options};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_folder_that_cannot_be_watched_is_polled() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        let (sender, mut arrivals) = mpsc::channel(4);
+        let (_stop, stopped) = watch::channel(false);
+        let intake = Arc::new(Intake::new(Options::default()));
+        let tenth = Duration::from_millis(100);
+        let pace = Pace { poll: tenth, rest: tenth, ..Pace::default() };
+        let outlet = Outlet::new(intake, Arc::new(Status::new("in", "folder")), pace, sender, stopped);
+        let place = top.clone();
+        tokio::spawn(async move { receive(&outlet, place, false).await });
+        tokio::time::sleep(tenth * 2).await;
+        std::fs::create_dir(top.join("sub")).unwrap();
+        std::fs::write(top.join("sub/a.json"), b"{}").unwrap();
+        let arrival = tokio::time::timeout(Duration::from_secs(20), arrivals.recv()).await.unwrap().unwrap();
+        assert!(arrival.found.len() == 1 && arrival.found[0].uri.ends_with("sub/a.json"), "{arrival:?}");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::status::Status;
@@ -18,6 +19,7 @@ pub(super) struct Memory {
     /// Wait after something was given back for the first time.
     wait: Duration,
     known: Mutex<HashMap<u128, Mark>>,
+    bell: Notify,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +33,7 @@ enum Mark {
 
 impl Memory {
     pub fn new(wait: Duration) -> Arc<Memory> {
-        Arc::new(Memory { wait, known: Mutex::default() })
+        Arc::new(Memory { wait, known: Mutex::default(), bell: Notify::new() })
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<u128, Mark>> {
@@ -45,6 +47,11 @@ impl Memory {
             Some(Mark::Out(_) | Mark::Done) => false,
             Some(Mark::Back(_, from)) => Instant::now() >= *from,
         }
+    }
+
+    /// Waits until something is given back, or was since the last call. May ring for nothing.
+    pub async fn given_back(&self) {
+        self.bell.notified().await;
     }
 
     /// When the first of those that were given back may be offered again.
@@ -113,6 +120,9 @@ impl Drop for Taken {
         }
         drop(known);
         self.status.settled(self.number, self.finished);
+        if !self.finished {
+            self.memory.bell.notify_one();
+        }
     }
 }
 

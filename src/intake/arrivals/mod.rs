@@ -92,7 +92,7 @@ impl Arrivals {
             let outlet = Outlet::new(intake.clone(), status, pace.clone(), sender.clone(), stopped.clone());
             match address {
                 Address::Queue(queue) => drop(tokio::spawn(queue::run(outlet, queue))),
-                Address::Bucket => drop(tokio::spawn(bucket::run(outlet, place))),
+                Address::Bucket(place) => drop(tokio::spawn(bucket::run(outlet, place))),
                 Address::Folder(top) => drop(tokio::spawn(folder::run(outlet, place, top))),
             }
         }

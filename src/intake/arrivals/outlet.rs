@@ -35,6 +35,11 @@ impl Outlet {
         Outlet { intake, status, pace, arrivals, stop }
     }
 
+    /// True when nothing more shall be received, or nobody is there to take it.
+    pub fn is_stopped(&self) -> bool {
+        *self.stop.borrow() || self.arrivals.is_closed()
+    }
+
     /// Returns when nothing more shall be received, or nobody is there to take it.
     pub async fn stopped(&self) {
         let mut stop = self.stop.clone();

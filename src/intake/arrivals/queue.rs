@@ -1,5 +1,6 @@
 //! An SQS queue of S3 events: several long polls at once when messages are many, one when they are few.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const EMPTY: u32 = 2;
 /// Attempts in a row that fail before a single run gives up.
 const ATTEMPTS: u32 = 5;
 const COUNTING: Duration = Duration::from_secs(30);
+/// For an answer that may be on its way when receiving is stopped.
+const LAST_RECEIVE: Duration = Duration::from_secs(1);
 /// For the last words to a queue when receiving is stopped.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -96,10 +99,18 @@ async fn receive(outlet: &Arc<Outlet>, queue: &Arc<Queue>) {
 
 async fn round(outlet: Arc<Outlet>, queue: Arc<Queue>) -> Round {
     let wait = if outlet.pace.once { SHORT_POLL } else { LONG_POLL };
+    if outlet.is_stopped() {
+        return Round::Stopped;
+    }
+    let mut receiving = pin!(queue.receive(wait));
     let received = tokio::select! {
         biased;
-        () = outlet.stopped() => return Round::Stopped,
-        received = queue.receive(wait) => received,
+        received = &mut receiving => received,
+        // Messages that are on their way would be hidden from everybody until their visibility runs out.
+        () = outlet.stopped() => match tokio::time::timeout(LAST_RECEIVE, receiving).await {
+            Ok(received) => received,
+            Err(_) => return Round::Stopped,
+        },
     };
     let (count, messages) = match received {
         Ok(received) => received,

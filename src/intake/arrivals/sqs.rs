@@ -1,4 +1,4 @@
-//! Requests to a queue, and the messages that are held: kept invisible while work on them runs, deleted when it is done.
+//! Requests to a queue, and messages that are held: invisible while work on them runs, deleted when it is done.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

@@ -64,14 +64,18 @@ fn note(board: &Board, top: &Path, event: notify::Result<Event>) {
         Ok(event) => {
             let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
             if event.kind.is_remove() {
-                changes.lost |= event.paths.iter().any(|path| path == top);
-                return;
+                if event.paths.iter().all(|path| path != top) {
+                    return;
+                }
+                changes.lost = true;
             }
             // Reading files, as the consumer does, changes nothing.
             if event.kind.is_access() && event.kind != closed {
                 return;
             }
-            changes.paths.extend(event.paths);
+            if !event.kind.is_remove() {
+                changes.paths.extend(event.paths);
+            }
             if changes.paths.len() > MOST {
                 changes.paths.clear();
                 changes.list = true;
