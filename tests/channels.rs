@@ -565,6 +565,76 @@ mod all {
     }
 }
 
+mod kill {
+    use super::*;
+
+    /// Tells a process that it is the one to be killed: folder, file and address.
+    const PLACES: &str = "TRAILHOUND_TEST_CHANNELS";
+
+    fn some(position: u64) -> RecordBatch {
+        commit(position, position as usize % 4)
+    }
+
+    /// What the next test starts and kills.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn victim() {
+        let Ok(places) = std::env::var(PLACES) else { return };
+        let places: Vec<String> = places.split('\n').map(str::to_owned).collect();
+        let mut channels = Channels::open_with(&places[1..], Path::new(&places[0]), quick()).await.unwrap();
+        let mut next = channels.position().unwrap_or(0) + 1;
+        let begin = Instant::now();
+        while begin.elapsed() < SOON {
+            channels.offer(next, &some(next)).await.unwrap();
+            next += 1;
+        }
+    }
+
+    /// What the file's cursor says.
+    fn progress(state: &Path) -> Option<String> {
+        let mut folders = std::fs::read_dir(state).ok()?.flatten().map(|entry| entry.path());
+        let own = folders.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("file"))?;
+        std::fs::read_to_string(own.join("cursor.json")).ok()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_killed_process_leaves_no_finding_twice_and_loses_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, file) = (folder.path().join("state"), folder.path().join("findings.ndjson"));
+        let receiver = Receiver::start();
+        let addresses = [file.to_str().unwrap().to_owned(), receiver.address("/")];
+        let places = format!("{}\n{}", state.display(), addresses.join("\n"));
+        for round in 0..12_u64 {
+            let before = progress(&state);
+            let program = std::env::current_exe().unwrap();
+            let mut victim = std::process::Command::new(program)
+                .args(["--exact", "kill::victim"])
+                .env(PLACES, &places)
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            let begin = Instant::now();
+            while progress(&state) == before {
+                assert!(begin.elapsed() < SOON, "the process does nothing");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(Duration::from_micros(round * 7_300 % 40_000)).await;
+            victim.kill().unwrap();
+            victim.wait().unwrap();
+        }
+        let mut channels = Channels::open_with(&addresses, &state, quick()).await.unwrap();
+        let last = channels.position().unwrap() + 2;
+        for position in last - 1..=last {
+            channels.offer(position, &some(position)).await.unwrap();
+        }
+        channels.close(SOON).await;
+
+        let expected: Vec<usize> = (1..=last).flat_map(|p| numbers(p..=p, p as usize % 4)).collect();
+        assert!(last > 12, "the processes were killed before they did anything: {last}");
+        assert_eq!(lines(&file), expected);
+        assert_eq!(receiver.findings(), expected, "{} requests", receiver.seen().len());
+    }
+}
+
 mod topic {
     use super::*;
 

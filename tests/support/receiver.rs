@@ -1,6 +1,6 @@
 //! A real HTTP receiver for tests, which can refuse, dawdle, go away and come back on the same port.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -85,10 +85,14 @@ impl Receiver {
         self.door.seen.lock().unwrap().clone()
     }
 
-    /// Numbers of the findings that arrived, in order.
+    /// Numbers of the findings that arrived, in order, without batches whose id was seen before.
     pub fn findings(&self) -> Vec<usize> {
+        let mut batches = HashSet::new();
         let mut numbers = Vec::new();
         for request in self.seen() {
+            if !batches.insert(request.headers["x-trailhound-batch"].clone()) {
+                continue;
+            }
             let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
             for finding in body["findings"].as_array().unwrap() {
                 numbers.push(usize::from_str_radix(finding["finding_id"].as_str().unwrap(), 16).unwrap());

@@ -200,8 +200,9 @@ impl Channels {
         self.channels.iter().filter_map(|channel| channel.position).min()
     }
 
-    /// Gives the findings of one commit, rows of the table of findings, to every channel that does not have that commit. Positions grow from commit to
-    /// commit; a commit without findings is offered too, so that channels remember where they are.
+    /// Gives the findings of one commit, rows of the table of findings, to every channel that does not have that commit.
+    /// Positions grow from commit to commit; a commit without findings is offered too, so that channels remember where
+    /// they are.
     ///
     /// Returns when each channel has the findings durably: on standard output, synced in the file, or synced in its spool.
     ///
@@ -210,11 +211,15 @@ impl Channels {
     /// again, or end.
     pub async fn offer(&mut self, position: u64, findings: &RecordBatch) -> Result<()> {
         let lines = Arc::new(lines(findings)?);
+        // First all that are new note where they begin. If they took findings at once, a kill could leave one with and one
+        // without them, and the one without would take itself for new again.
+        if let Some(before) = position.checked_sub(1) {
+            let none = Arc::new(Lines { text: Vec::new(), count: 0 });
+            let new = self.channels.iter_mut().filter(|channel| channel.position.is_none());
+            outcome(join_all(new.map(|channel| channel.take(before, none.clone()))).await)?;
+        }
         let late = self.channels.iter_mut().filter(|channel| channel.position < Some(position));
-        let taken = join_all(late.map(|channel| channel.take(position, lines.clone()))).await;
-        let failed: Vec<String> =
-            taken.into_iter().filter_map(|done| done.err().map(|error| error.to_string())).collect();
-        if failed.is_empty() { Ok(()) } else { Err(Error::Output(failed.join("; "))) }
+        outcome(join_all(late.map(|channel| channel.take(position, lines.clone()))).await)
     }
 
     /// How each channel does, in the order of the addresses.
@@ -262,6 +267,11 @@ impl Channel {
             trouble: self.trouble.clone().or(there.trouble),
         }
     }
+}
+
+fn outcome(taken: Vec<Result<()>>) -> Result<()> {
+    let failed: Vec<String> = taken.into_iter().filter_map(|done| done.err().map(|error| error.to_string())).collect();
+    if failed.is_empty() { Ok(()) } else { Err(Error::Output(failed.join("; "))) }
 }
 
 async fn open_channel(address: Address, folder: &Path, options: &Options, lock: &Arc<Lock>) -> Result<Channel> {
