@@ -398,7 +398,7 @@ mod webhook {
         for position in 1..=last + 1 {
             assert!(times.contains_key(&(position as usize * 1000)), "lost: commit {position} of {last}");
         }
-        assert!(repeated > 0 && all > 40, "{repeated} of {all}: the kills did not hit anything");
+        assert!(repeated > 0 && batches.len() > 2, "{repeated} of {all}: the kills did not hit anything");
         let segments = std::fs::read_dir(own(folder.path(), "webhook")).unwrap().count();
         assert!(segments <= 3, "delivered segments are removed: {segments}");
     }
