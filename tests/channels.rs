@@ -512,6 +512,18 @@ mod all {
     }
 
     #[tokio::test]
+    async fn a_new_channel_remembers_where_it_began() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("findings.ndjson").to_str().unwrap().to_owned();
+        let mut channels = open(&file, folder.path()).await;
+        channels.begin(4).await.unwrap();
+        drop(channels);
+        let mut channels = open(&file, folder.path()).await;
+        channels.begin(9).await.unwrap();
+        assert_eq!(channels.position(), Some(4), "what came while nobody was there is still to be offered");
+    }
+
+    #[tokio::test]
     async fn one_process_at_a_time_uses_a_folder() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("findings.ndjson").to_str().unwrap().to_owned();

@@ -195,9 +195,24 @@ impl Channels {
 
     /// The position up to which every channel has findings durably; offer what came after it.
     ///
-    /// A channel that is new has none and does not count: it starts with what is offered next. `None` when all are new.
+    /// A channel that is new has none and does not count: it starts with what is offered next, see [`Channels::begin`].
+    /// `None` when all are new.
     pub fn position(&self) -> Option<u64> {
         self.channels.iter().filter_map(|channel| channel.position).min()
+    }
+
+    /// Lets the channels that are new note, durably, that they begin after `position`: from then on nothing that comes
+    /// later is lost to them, whenever the process ends. Channels that have a position keep it.
+    ///
+    /// [`Channels::offer`] does so itself before any channel takes findings: a kill could otherwise leave one new channel
+    /// with and one without them, and the one without would take itself for new again.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when a channel could not note it.
+    pub async fn begin(&mut self, position: u64) -> Result<()> {
+        let none = Arc::new(Lines { text: Vec::new(), count: 0 });
+        let new = self.channels.iter_mut().filter(|channel| channel.position.is_none());
+        outcome(join_all(new.map(|channel| channel.take(position, none.clone()))).await)
     }
 
     /// Gives the findings of one commit, rows of the table of findings, to every channel that does not have that commit.
@@ -211,12 +226,8 @@ impl Channels {
     /// again, or end.
     pub async fn offer(&mut self, position: u64, findings: &RecordBatch) -> Result<()> {
         let lines = Arc::new(lines(findings)?);
-        // First all that are new note where they begin. If they took findings at once, a kill could leave one with and one
-        // without them, and the one without would take itself for new again.
         if let Some(before) = position.checked_sub(1) {
-            let none = Arc::new(Lines { text: Vec::new(), count: 0 });
-            let new = self.channels.iter_mut().filter(|channel| channel.position.is_none());
-            outcome(join_all(new.map(|channel| channel.take(before, none.clone()))).await)?;
+            self.begin(before).await?;
         }
         let late = self.channels.iter_mut().filter(|channel| channel.position < Some(position));
         outcome(join_all(late.map(|channel| channel.take(position, lines.clone()))).await)
