@@ -89,7 +89,7 @@ pub async fn follow(
     stop: impl Future<Output = ()>,
 ) -> Result<(Summary, u64)> {
     let began = Instant::now();
-    let Rooms { lake, intake, arrivals, channels, rules } = rooms;
+    let Rooms { lake, intake, arrivals, mut channels, rules } = rooms;
     let bar = ProgressBar::hidden();
     let reading = Reading::new(&lake, &intake, &how.ingest, &bar)?;
     let journal = lake.begin_in_spans(SPAN).await?;
@@ -98,6 +98,8 @@ pub async fn follow(
         Some(position) => position,
         None => journal.position()?.get(FINDINGS.name).copied().unwrap_or_default(),
     };
+    // Without it, findings that are stored and not yet told when the process ends would be lost to a new channel.
+    channels.begin(told).await?;
     let mut follower = Follower {
         lake: &lake,
         how,
