@@ -234,7 +234,7 @@ impl Follower<'_> {
             match outcome.await {
                 Ok(()) => break,
                 Err(Error::Conflict) => self.board.update(|standing| standing.conflicts += 1),
-                Err(error) => self.wait(&error, &mut pause).await?,
+                Err(error) => self.wait(error, &mut pause).await?,
             }
             self.reopen().await?;
         }
@@ -252,7 +252,7 @@ impl Follower<'_> {
                     return Ok(());
                 }
                 Err(Error::Conflict) => self.board.update(|standing| standing.conflicts += 1),
-                Err(error) => self.wait(&error, &mut pause).await?,
+                Err(error) => self.wait(error, &mut pause).await?,
             }
             self.reopen().await?;
         }
@@ -311,12 +311,13 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// Says what is wrong and waits; gives up only what waiting cannot mend.
-    async fn wait(&self, error: &Error, pause: &mut Duration) -> Result<()> {
-        let text = error.to_string();
-        if self.how.once {
-            return Err(Error::Lake(text));
+    /// Says what is wrong and waits for a lake that cannot be used just now. An output that takes nothing more (a reader
+    /// that is gone, a full disk) ends the follower: the next start tells what this one could not.
+    async fn wait(&self, error: Error, pause: &mut Duration) -> Result<()> {
+        if self.how.once || matches!(error, Error::Output(_)) {
+            return Err(error);
         }
+        let text = error.to_string();
         tracing::error!(error = %text.escape_debug(), seconds = pause.as_secs_f64(), "trying again");
         self.board.update(|standing| standing.trouble = Some(text));
         tokio::time::sleep(*pause).await;
