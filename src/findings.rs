@@ -23,7 +23,7 @@ pub static FINDINGS: Table = Table {
     columns: &COLUMNS,
 };
 
-static COLUMNS: [Column; 35] = [
+static COLUMNS: [Column; 36] = [
     searched(
         "finding_id",
         Kind::Text,
@@ -56,6 +56,7 @@ static COLUMNS: [Column; 35] = [
     column("run_id", Kind::Text, "run that wrote the finding"),
     column("event_ids", Kind::Texts, "CloudTrail event ids, 50 at most"),
     column("request_ids", Kind::Texts, "request ids, 50 at most"),
+    column("children", Kind::Texts, "ids of the findings that together are this incident, 50 at most; empty when it is none"),
     column("atlas", Kind::Texts, "MITRE ATLAS technique ids"),
     column("attack", Kind::Texts, "MITRE ATT&CK technique ids"),
     column("owasp", Kind::Texts, "OWASP ids with edition"),
@@ -209,6 +210,7 @@ pub struct Finding {
     pub run_id: Arc<str>,
     pub event_ids: Vec<String>,
     pub request_ids: Vec<String>,
+    pub children: Vec<String>,
     pub entities: serde_json::Map<String, serde_json::Value>,
     /// Rows as JSON text.
     pub evidence: Vec<String>,
@@ -315,6 +317,7 @@ fn stored(name: &str, findings: &[Finding]) -> Result<ArrayRef> {
         "run_id" => text(|f| Some(&f.run_id)),
         "event_ids" => texts(|f| &f.event_ids),
         "request_ids" => texts(|f| &f.request_ids),
+        "children" => texts(|f| &f.children),
         "atlas" => texts(|f| &f.rule.atlas),
         "attack" => texts(|f| &f.rule.attack),
         "owasp" => texts(|f| &f.rule.owasp),

@@ -149,6 +149,7 @@ fn built_in_rules_are_sound_and_filed() {
 const FAMILIES: &[&str] = &[
     "agents",
     "api_keys",
+    "chains",
     "enablement",
     "guardrails",
     "identity",

@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Folder with rules of your own; they win over built-in rules of the same id
     #[arg(long, value_name = "FOLDER")]
     rules: Option<PathBuf>,
-    /// Judge only these rules or families
+    /// Judge only these rules or families; a chain brings the rules that it is made of
     #[arg(long = "rule", value_name = "ID")]
     only: Vec<String>,
     /// Exit with 1 when a finding is at least this severe
@@ -115,7 +115,7 @@ fn rules(arguments: &Arguments, config: &Config) -> Result<Vec<Rule>> {
     for note in shelf.notes() {
         eprintln!("note: {}", escape::terminal(note));
     }
-    shelf.select(&arguments.only)
+    shelf.select_with_steps(&arguments.only)
 }
 
 /// What the suspected callers spent, where it is shown. A hunt whose findings are there does not fail over an estimate.

@@ -195,7 +195,7 @@ async fn test(rules: &[Rule], page: &mut String) -> Result<u8> {
 }
 
 async fn lint(rules: &[Rule], page: &mut String) -> Result<u8> {
-    let linter = Linter::new().await?;
+    let linter = Linter::new().await?.knowing(rules);
     let (mut errors, mut warnings) = (0, 0);
     for rule in rules {
         let notes = linter.check(rule).await;
@@ -252,7 +252,7 @@ fn as_json(rule: &Rule) -> serde_json::Value {
         "family": rule.family, "logs": rule.logs, "needs": rule.needs.iter().map(Need::to_string).collect::<Vec<_>>(),
         "threats": rule.threats, "atlas": rule.atlas, "attack": rule.attack, "owasp": rule.owasp,
         "layer": rule.layer.as_str(), "phase": rule.phase.as_str(), "controls": rule.controls,
-        "params": rule.params, "entity": rule.entity,
+        "params": rule.params, "entity": rule.entity, "rules": rule.chain.iter().flat_map(|c| c.rules()).collect::<Vec<_>>(),
         "lookback": duration_text(rule.lookback), "quiet": duration_text(rule.quiet),
         "tests": rule.tests.len(), "version": rule.version(), "source": rule.source, "built_in": !rule.added,
     })
@@ -332,6 +332,9 @@ fn sheet(rule: &Rule) -> String {
         rule.tests.iter().map(|t| format!("{}: {}", if t.fires { "fires" } else { "quiet" }, t.name)).collect();
     page.push_str(&texts("Tests", &tests));
     page.push_str(&texts("References", &rule.references));
-    page.push_str(&block("SQL", &rule.sql));
+    match &rule.chain {
+        Some(chain) => page.push_str(&block("Steps", &chain.to_string())),
+        None => page.push_str(&block("SQL", &rule.sql)),
+    }
     page
 }

@@ -109,6 +109,7 @@ impl<'a> Collector<'a> {
                 run_id: run_id.clone(),
                 event_ids: group.event_ids.into_iter().collect(),
                 request_ids: group.request_ids.into_iter().collect(),
+                children: Vec::new(),
                 entities: entities
                     .into_iter()
                     .map(|(name, value)| (name.to_owned(), cells::shortened(value)))
@@ -122,7 +123,7 @@ impl<'a> Collector<'a> {
 }
 
 /// What findings repeat of their rule.
-fn origin(rule: &Rule) -> Origin {
+pub fn origin(rule: &Rule) -> Origin {
     Origin {
         rule_id: rule.id.clone(),
         rule_version: rule.version(),

@@ -32,8 +32,10 @@ impl Coverage {
     pub async fn measure(engine: &Engine, rules: &[Rule]) -> Result<Coverage> {
         let mut coverage = Coverage::default();
         for table in engine.tables() {
-            let readers: Vec<&Rule> =
-                rules.iter().filter(|rule| rule.logs.iter().any(|log| log == table.name)).collect();
+            let readers: Vec<&Rule> = rules
+                .iter()
+                .filter(|rule| rule.chain.is_none() && rule.logs.iter().any(|log| log == table.name))
+                .collect();
             if !readers.is_empty() {
                 coverage.logs.insert(table.name.to_owned(), count(engine, table, &readers).await?);
             }

@@ -1,18 +1,21 @@
 //! Does a rule's SQL fit the tables and return what a finding needs, and which path does it take?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::DataFrame;
 
+use super::chain::Chain;
 use super::need::Need;
 use super::path::{Path, Read, events_of, table_name};
 use super::scan::{Keys, SharedScans};
-use super::{Rule, samples, selftest};
+use super::steps::FINDINGS;
+use super::{Rule, Shelf, samples, selftest, spelling};
 use crate::engine::{Engine, Settings, Window, sql_error};
 use crate::error::Result;
+use crate::findings::Severity;
 
 /// What was noticed about a rule.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +35,8 @@ const UNREPEATABLE: [&str; 6] = ["now", "current_date", "current_time", "today",
 #[derive(Debug)]
 pub struct Linter {
     engine: Engine,
+    /// Rules that chains may name: id, severity, and whether it is a chain itself.
+    known: BTreeMap<String, (Severity, bool)>,
 }
 
 impl Linter {
@@ -41,12 +46,23 @@ impl Linter {
         let settings = Settings { threads: 1, ..Settings::default() };
         let window = Window { start: Some(samples::base_time()), ..Window::default() };
         let scans = SharedScans::over(&Engine::in_memory(settings, tables).await?).await?;
-        Ok(Linter { engine: scans.engine().windowed(&window).await? })
+        let linter = Linter { engine: scans.engine().windowed(&window).await?, known: BTreeMap::new() };
+        Ok(linter.knowing(Shelf::built_in()?.rules()))
+    }
+
+    /// Rules beside the built-in ones that chains may name.
+    pub fn knowing(mut self, rules: &[Rule]) -> Linter {
+        self.known.extend(rules.iter().map(|rule| (rule.id.clone(), (rule.severity, rule.chain.is_some()))));
+        self
     }
 
     /// Checks one rule.
     pub async fn check(&self, rule: &Rule) -> Notes {
         let mut notes = Notes::default();
+        if let Some(chain) = &rule.chain {
+            self.check_chain(rule, chain, &mut notes);
+            return notes;
+        }
         self.check_needs(rule, &mut notes);
         match self.plan(rule).await {
             Ok(frame) => self.check_plan(rule, &frame, &mut notes),
@@ -71,6 +87,29 @@ impl Linter {
                 notes.errors.push(format!("needs: {log} has no column {column}"));
             }
         }
+    }
+
+    /// A chain plans when there are rules for its steps.
+    fn check_chain(&self, rule: &Rule, chain: &Chain, notes: &mut Notes) {
+        let unknown = |named: &String| {
+            let hint = spelling::hint(named, self.known.keys().map(String::as_str));
+            format!("there is no rule '{named}'{hint}")
+        };
+        let beside = rule.tests.iter().flat_map(|test| &test.rules);
+        notes.errors.extend(beside.filter(|named| !self.known.contains_key(*named)).map(unknown));
+        for step in &chain.steps {
+            for named in &step.rules {
+                match self.known.get(named) {
+                    None => notes.errors.push(unknown(named)),
+                    Some((_, true)) => notes.errors.push(format!("{named} is a chain, which is no step of another")),
+                    Some((severity, _)) if *severity < step.severity => {
+                        notes.errors.push(format!("{named} is of {severity} severity, and the step asks for more"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        notes.path = Some(Path { reads: vec![Read { table: FINDINGS.into(), shared: None }] });
     }
 
     fn check_plan(&self, rule: &Rule, frame: &DataFrame, notes: &mut Notes) {

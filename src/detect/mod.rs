@@ -1,10 +1,13 @@
 //! Detection: rules as data, judged over a window; what they find, and what they cannot judge.
 
 mod cells;
+pub mod chain;
+mod children;
 mod collect;
 mod cost;
 mod coverage;
 mod duration;
+mod incidents;
 pub mod lint;
 pub mod live;
 mod need;
@@ -21,6 +24,7 @@ pub mod selftest;
 mod shelf;
 pub mod sigma;
 mod spelling;
+mod steps;
 mod verdict;
 
 pub use cost::Cost;

@@ -8,8 +8,10 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use toml::Spanned;
 
+use super::chain::Link;
 use super::params::Param;
 use super::spelling;
+use super::steps::StepPage;
 use crate::error::Error;
 use crate::findings::{Confidence, Purpose, Severity};
 
@@ -22,6 +24,7 @@ pub struct Page {
     pub confidence: Confidence,
     pub kind: Purpose,
     pub logs: Vec<String>,
+    #[serde(default)]
     pub needs: Vec<String>,
     #[serde(default)]
     pub threats: Vec<String>,
@@ -48,7 +51,14 @@ pub struct Page {
     pub entity: Vec<String>,
     pub lookback: String,
     pub quiet: String,
+    #[serde(default)]
     pub sql: String,
+    #[serde(default)]
+    pub span: Option<String>,
+    #[serde(default)]
+    pub links: Vec<Link>,
+    #[serde(default)]
+    pub step: Vec<StepPage>,
     #[serde(default)]
     pub test: Vec<TestPage>,
 }
@@ -60,6 +70,8 @@ pub struct TestPage {
     pub name: String,
     pub fires: bool,
     pub fresh_from: Option<String>,
+    #[serde(default)]
+    pub rules: Vec<String>,
     pub events: Vec<Spanned<Node>>,
 }
 

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use chrono::Duration;
 use sha2::{Digest, Sha256};
 
+use super::chain::Chain;
 pub use super::need::Need;
 pub use super::page::{Layer, Phase};
 use super::params::{self, Param};
 use super::samples::{self, Event};
-use super::{duration, page, spelling};
+use super::{duration, page, spelling, steps};
 use crate::error::{Error, Result};
 use crate::findings::{Confidence, Purpose, Severity, hex};
 
@@ -70,8 +71,10 @@ pub struct Rule {
     pub lookback: Duration,
     /// One finding per entity and slot of this length.
     pub quiet: Duration,
-    /// The question, with `$name` for parameters.
+    /// The question, with `$name` for parameters; empty for a chain.
     pub sql: String,
+    /// The steps of a chain, which takes its answer from the findings of other rules.
+    pub chain: Option<Chain>,
     /// Its tests.
     pub tests: Vec<Test>,
 }
@@ -85,6 +88,8 @@ pub struct Test {
     pub fires: bool,
     /// Start of the judged window, from the base time; everything is fresh when none.
     pub fresh_from: Option<Duration>,
+    /// Rules that a chain's test judges beside those that the chain names.
+    pub rules: Vec<String>,
     /// What happens.
     pub events: Vec<Event>,
 }
@@ -115,6 +120,7 @@ impl Rule {
         let needs: std::result::Result<Vec<Need>, String> = page.needs.iter().map(|text| Need::read(text)).collect();
         let needs = needs.map_err(|message| at("needs", message))?;
         let tests = tests(source, text, &page.test)?;
+        let chain = steps::read(&page, &id, lookback).map_err(|(key, message)| at(key, message))?;
         let rule = Rule {
             id,
             family,
@@ -144,6 +150,7 @@ impl Rule {
             lookback,
             quiet,
             sql: page.sql,
+            chain,
             tests,
         };
         rule.check().map_err(|(key, message)| at(key, message))?;
@@ -153,7 +160,8 @@ impl Rule {
     /// What a single file can get wrong: the key, and what to do about it.
     fn check(&self) -> std::result::Result<(), (&'static str, String)> {
         let texts = [("title", &self.title), ("why", &self.why), ("gaps", &self.gaps), ("sql", &self.sql)];
-        if let Some((key, _)) = texts.into_iter().find(|(_, text)| text.trim().is_empty()) {
+        let is_written = |key: &str, text: &str| !text.trim().is_empty() || key == "sql" && self.chain.is_some();
+        if let Some((key, _)) = texts.into_iter().find(|(key, text)| !is_written(key, text)) {
             return Err((key, format!("{key} is empty; a reader needs it")));
         }
         let lists = [
@@ -167,13 +175,13 @@ impl Rule {
                 return Err((key, format!("{key} needs at least one entry, and no empty one")));
             }
         }
-        if self.needs.is_empty() {
+        if self.needs.is_empty() && self.chain.is_none() {
             return Err((
                 "needs",
                 "needs says which evidence the rule cannot be judged without; name at least a log".into(),
             ));
         }
-        for log in &self.logs {
+        for log in self.logs.iter().filter(|_| self.chain.is_none()) {
             if !samples::logs().any(|known| known == log) {
                 return Err(("logs", format!("unknown log '{log}'{}", spelling::hint(log, samples::logs()))));
             }
@@ -220,7 +228,8 @@ impl Rule {
     /// Hash of what decides the rule's findings: findings of different versions may differ for the same events.
     pub fn version(&self) -> String {
         let times = (self.lookback.num_seconds(), self.quiet.num_seconds());
-        let text = serde_json::json!([self.sql, self.params, self.entity, times]).to_string();
+        let question = self.chain.as_ref().map_or_else(|| self.sql.clone(), Chain::to_string);
+        let text = serde_json::json!([question, self.params, self.entity, times]).to_string();
         hex(&Sha256::digest(text.as_bytes())[..6])
     }
 
@@ -281,7 +290,8 @@ fn tests(source: &str, text: &str, pages: &[page::TestPage]) -> Result<Vec<Test>
                 None => return Err(wrong(first, format!("fresh_from = \"{text}\" is not an offset such as \"-1h\""))),
             },
         };
-        tests.push(Test { name: page.name.clone(), fires: page.fires, fresh_from, events });
+        let (name, rules) = (page.name.clone(), page.rules.clone());
+        tests.push(Test { name, fires: page.fires, fresh_from, rules, events });
     }
     Ok(tests)
 }

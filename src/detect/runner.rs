@@ -13,7 +13,7 @@ use super::coverage::Coverage;
 use super::question::{Joins, Question};
 use super::scan::SharedScans;
 use super::verdict::{Outcome, Report, Verdict};
-use super::{Rule, duration};
+use super::{Rule, duration, incidents};
 use crate::engine::{Engine, Window};
 use crate::error::Result;
 use crate::findings::Finding;
@@ -54,6 +54,7 @@ pub async fn run(
 }
 
 /// Judges each rule over a window of its own, whether or not its evidence is there: what holds in a part of the lake.
+/// Chains among them are judged by what the others find, and by what the lake keeps.
 ///
 /// `views` are of the order of `rules`, with the lookback that the rule is to see.
 pub async fn judge(
@@ -69,7 +70,9 @@ pub async fn judge(
     let mut all = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         run.report.verdicts.push(Verdict::new(rule, Outcome::Quiet));
-        all.push((index, run.engine(shared.engine(), index).await?));
+        if rule.chain.is_none() {
+            all.push((index, run.engine(shared.engine(), index).await?));
+        }
     }
     run.judge(engine, Some(&shared), all).await?;
     Ok(run.finish(began))
@@ -110,8 +113,9 @@ impl<'a> Run<'a> {
         let place = describe(window);
         let mut judgeable = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
-            let missing = coverage.missing(rule, &place);
-            if missing.is_none() {
+            // Chains are judged when the other rules have their answers.
+            let missing = if rule.chain.is_some() { None } else { coverage.missing(rule, &place) };
+            if missing.is_none() && rule.chain.is_none() {
                 judgeable.push((index, self.engine(engine, index).await?));
             }
             let outcome = missing.map_or(Outcome::Quiet, Outcome::NotEvaluated);
@@ -148,6 +152,7 @@ impl<'a> Run<'a> {
         for index in self.ask(questions).await {
             self.ask_spilling(engine, index).await?;
         }
+        incidents::judge(engine, self.rules, &self.views, self.created_at, &self.run_id, &mut self.report).await?;
         self.report.answering = scanned.elapsed().as_secs_f64() - self.report.scanning;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The tests inside a rule: events go through the real decoder and the SQL, which fires or not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -13,10 +13,11 @@ use datafusion::catalog::{MemTable, Session, TableProvider};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::chain::Chain;
 use super::coverage::Coverage;
 use super::question::{Joins, Question};
 use super::rule::Test;
-use super::{Rule, samples};
+use super::{Rule, Shelf, children, incidents, samples};
 use crate::engine::window::{dated_schema, with_date};
 use crate::engine::{Engine, Settings, Window, sql_error};
 use crate::error::{Error, Result};
@@ -42,25 +43,33 @@ impl fmt::Display for Outcome {
     }
 }
 
+impl Test {
+    /// Start of the window that it judges.
+    fn start(&self) -> Option<DateTime<Utc>> {
+        self.fresh_from.map(|offset| samples::base_time() + offset)
+    }
+}
+
 /// Tables of all logs.
 pub(super) fn tables() -> impl Iterator<Item = &'static Table> {
     LOG_TYPES.iter().map(|log| log.table)
 }
 
-/// Runs every test of `rules` on `threads` threads. Outcomes come in the order of the rules and their tests.
+/// Runs every test of `rules` on `threads` threads. The rules that chains name are among them, or built in. Outcomes come in the order of the rules and their tests.
 pub async fn run(rules: &[Rule], threads: usize) -> Result<Vec<Outcome>> {
+    let children = named(rules)?;
     let rules: Arc<[Rule]> = rules.into();
     let next = Arc::new(AtomicUsize::new(0));
     let done: Arc<Mutex<BTreeMap<usize, Vec<Outcome>>>> = Arc::default();
     let mut workers = Vec::new();
     for _ in 0..threads.clamp(1, rules.len().max(1)) {
-        let (rules, next, done) = (rules.clone(), next.clone(), done.clone());
+        let (rules, children, next, done) = (rules.clone(), children.clone(), next.clone(), done.clone());
         workers.push(tokio::spawn(async move {
             let mut bench = Bench::new().await?;
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(rule) = rules.get(index) else { return Ok(()) };
-                let outcomes = bench.test(rule).await;
+                let outcomes = bench.test(rule, &children).await;
                 done.lock().unwrap_or_else(PoisonError::into_inner).insert(index, outcomes);
             }
         }));
@@ -72,6 +81,21 @@ pub async fn run(rules: &[Rule], threads: usize) -> Result<Vec<Outcome>> {
     }
     let done = std::mem::take(&mut *done.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(done.into_values().flatten().collect())
+}
+
+/// The rules that the chains among `rules` and their tests name, as far as there are any.
+fn named(rules: &[Rule]) -> Result<Arc<[Rule]>> {
+    let mut ids: BTreeSet<&str> = BTreeSet::new();
+    for rule in rules {
+        ids.extend(rule.chain.iter().flat_map(Chain::rules));
+        ids.extend(rule.tests.iter().flat_map(|test| test.rules.iter().map(String::as_str)));
+    }
+    if ids.is_empty() {
+        return Ok(Arc::from([]));
+    }
+    let built_in = Shelf::built_in()?;
+    let all = rules.iter().chain(built_in.rules().iter().filter(|rule| rules.iter().all(|own| own.id != rule.id)));
+    Ok(all.filter(|rule| ids.contains(rule.id.as_str())).cloned().collect())
 }
 
 /// One engine that is used for test after test: building a session costs more than a test does.
@@ -92,10 +116,13 @@ impl Bench {
         Ok(Bench { engine: Engine::new(settings, providers).await?, stages, windowed: BTreeMap::new() })
     }
 
-    async fn test(&mut self, rule: &Rule) -> Vec<Outcome> {
+    async fn test(&mut self, rule: &Rule, children: &[Rule]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(rule.tests.len());
         for test in &rule.tests {
-            let problem = self.play(rule, test).await.err();
+            let problem = match &rule.chain {
+                None => self.play(rule, test).await.err(),
+                Some(chain) => self.play_chain(rule, chain, test, children).await.err(),
+            };
             outcomes.push(Outcome { rule_id: rule.id.clone(), test: test.name.clone(), problem });
         }
         outcomes
@@ -104,11 +131,8 @@ impl Bench {
     /// Plays one test; the error says what was expected and what happened.
     async fn play(&mut self, rule: &Rule, test: &Test) -> std::result::Result<(), String> {
         let rows = self.fill(test)?;
-        let start = test.fresh_from.map(|offset| samples::base_time() + offset);
-        let lookback = if start.is_some() { rule.lookback } else { Duration::zero() };
-        let engine = self.engine_for(Window { start, end: None, lookback }).await.map_err(|error| error.to_string())?;
-        let (collected, _) = Question::plan(engine, rule, None, Joins::Hashed).await?.ask(rule).await;
-        let findings = collected.map_err(|failure| failure.reason)?.finish(samples::base_time(), &"test".into());
+        let start = test.start();
+        let findings = self.judge(rule, start).await?;
         match (test.fires, findings.is_empty()) {
             (true, true) => Err(format!("should fire, but found nothing fresh in {rows}")),
             (false, false) => Err(format!("should stay quiet, but fired:\n{}", told(&findings))),
@@ -124,6 +148,53 @@ impl Bench {
                 missing.map_or(Ok(()), |missing| Err(told(missing)))
             }
         }
+    }
+
+    /// Plays one test of a chain: the rules that it names are judged first. Findings before the test's window are those that
+    /// an earlier run would have kept.
+    async fn play_chain(
+        &mut self,
+        rule: &Rule,
+        chain: &Chain,
+        test: &Test,
+        children: &[Rule],
+    ) -> std::result::Result<(), String> {
+        let rows = self.fill(test)?;
+        let start = test.start();
+        let is_child =
+            |child: &&Rule| chain.rules().chain(test.rules.iter().map(String::as_str)).any(|id| id == child.id);
+        let mut found = Vec::new();
+        for child in children.iter().filter(is_child) {
+            let failed = |reason: String| format!("{} failed: {reason}", child.id);
+            found.extend(self.judge(child, None).await.map_err(failed)?);
+        }
+        let lookback = if start.is_some() { rule.lookback } else { Duration::zero() };
+        let view = Window { start, end: None, lookback };
+        let mut steps = children::of_run(&found, chain);
+        for child in steps.iter_mut() {
+            child.fresh = start.is_none_or(|start| child.last_seen >= start);
+        }
+        steps.retain(|child| start.is_none_or(|start| child.last_seen >= start - lookback));
+        let (created_at, run_id) = (samples::base_time(), "test".into());
+        let incidents = incidents::find(&self.engine, &view, rule, steps, created_at, &run_id).await;
+        let (_, incidents) = incidents.map_err(|error| error.to_string())?;
+        match (test.fires, incidents.is_empty()) {
+            (true, true) => {
+                let mut seen: Vec<&str> = found.iter().map(|finding| finding.rule.rule_id.as_str()).collect();
+                seen.sort_unstable();
+                Err(format!("should fire, but {rows} make no chain of what was found: {}", seen.join(", ")))
+            }
+            (false, false) => Err(format!("should stay quiet, but fired:\n{}", told(&incidents))),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a rule finds from `start` on.
+    async fn judge(&mut self, rule: &Rule, start: Option<DateTime<Utc>>) -> std::result::Result<Vec<Finding>, String> {
+        let lookback = if start.is_some() { rule.lookback } else { Duration::zero() };
+        let engine = self.engine_for(Window { start, end: None, lookback }).await.map_err(|error| error.to_string())?;
+        let (collected, _) = Question::plan(engine, rule, None, Joins::Hashed).await?.ask(rule).await;
+        Ok(collected.map_err(|failure| failure.reason)?.finish(samples::base_time(), &"test".into()))
     }
 
     /// Decodes the test's events into the tables; says how many rows each has.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::chain::Chain;
 use super::{Param, Rule, spelling};
 use crate::error::{Error, Result};
 
@@ -95,6 +96,19 @@ impl Shelf {
         let wanted =
             |rule: &&Rule| names.is_empty() || names.iter().any(|name| rule.id == *name || rule.family == *name);
         Ok(self.rules.iter().filter(wanted).cloned().collect())
+    }
+
+    /// The rules that [`Shelf::select`] selects, and those that the chains among them are made of.
+    pub fn select_with_steps(&self, names: &[String]) -> Result<Vec<Rule>> {
+        let mut rules = self.select(names)?;
+        let chains: Vec<Chain> = rules.iter().filter_map(|rule| rule.chain.clone()).collect();
+        for child in &self.rules {
+            let is_step = chains.iter().any(|chain| chain.rules().any(|id| id == child.id));
+            if is_step && rules.iter().all(|rule| rule.id != child.id) {
+                rules.push(child.clone());
+            }
+        }
+        Ok(rules)
     }
 
     fn ids(&self) -> impl Iterator<Item = &str> {

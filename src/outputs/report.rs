@@ -1,9 +1,11 @@
-//! Findings for people: a table grouped by severity.
+//! Findings for people: incidents with what they are made of, then a table grouped by severity.
 
 use std::io::{Result, Write};
 
+use chrono::{DateTime, Utc};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table};
+use serde::Deserialize;
 
 use super::escape;
 use crate::findings::{Finding, SEVERITIES, Severity};
@@ -20,8 +22,14 @@ pub fn write(findings: &[Finding], to: &mut dyn Write) -> Result<()> {
     if findings.is_empty() {
         return writeln!(to, "No findings.");
     }
+    let (incidents, findings): (Vec<&Finding>, Vec<&Finding>) =
+        findings.iter().partition(|finding| !finding.children.is_empty());
+    if !incidents.is_empty() {
+        writeln!(to, "INCIDENTS ({})\n", incidents.len())?;
+        incidents.into_iter().try_for_each(|incident| write_incident(incident, to))?;
+    }
     for severity in SEVERITIES {
-        let group: Vec<&Finding> = findings.iter().filter(|f| f.rule.severity == severity).collect();
+        let group: Vec<&Finding> = findings.iter().copied().filter(|f| f.rule.severity == severity).collect();
         if group.is_empty() {
             continue;
         }
@@ -29,6 +37,31 @@ pub fn write(findings: &[Finding], to: &mut dyn Write) -> Result<()> {
         writeln!(to, "{}\n", table(&group))?;
     }
     Ok(())
+}
+
+/// A finding of an incident, as its evidence names it.
+#[derive(Deserialize)]
+struct Child {
+    time: DateTime<Utc>,
+    severity: String,
+    title: String,
+    rule_id: String,
+}
+
+/// Writes an incident, and its findings below it.
+fn write_incident(incident: &Finding, to: &mut dyn Write) -> Result<()> {
+    let facts = [incident.rule.severity.as_str(), who(incident), &place(incident)].map(escape::terminal).join("  ");
+    let title = format!("{} ({})", incident.rule.title, incident.rule.rule_id);
+    writeln!(to, "{}  {facts}", escape::terminal(&title))?;
+    let children: Vec<Child> = incident.evidence.iter().filter_map(|row| serde_json::from_str(row).ok()).collect();
+    for Child { time, severity, title, rule_id } in &children {
+        let line = format!("{severity:<13}  {title} ({rule_id})");
+        writeln!(to, "    {}  {}", time.format("%Y-%m-%d %H:%M:%S"), escape::terminal(&line))?;
+    }
+    if incident.children.len() > children.len() {
+        writeln!(to, "    and {} more", incident.children.len() - children.len())?;
+    }
+    writeln!(to)
 }
 
 fn heading(severity: Severity) -> &'static str {
