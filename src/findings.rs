@@ -33,7 +33,7 @@ static COLUMNS: [Column; 36] = [
     column(
         "rule_version",
         Kind::Text,
-        "hash of what decides the rule's findings: SQL, parameters, entity, quiet, lookback",
+        "hash of what decides the rule's findings: SQL or steps, parameters, entity, quiet, lookback",
     ),
     column("title", Kind::Text, "title of the rule"),
     column("severity", Kind::Text, "critical, high, medium, low or informational"),

@@ -62,6 +62,7 @@ fn finding(number: usize) -> Finding {
         run_id: "run".into(),
         event_ids: vec![],
         request_ids: vec![],
+        children: vec![],
         entities: serde_json::Map::new(),
         evidence: vec![],
     }

@@ -22,8 +22,9 @@ const MOST_EVIDENCE: usize = 20;
 
 /// Gives every chain among `rules` its answer. The other rules have theirs: `report` holds their findings and verdicts.
 ///
-/// Children are the findings of this run and those that the lake keeps of the chain's view (of the order of `rules`). A chain that
-/// no finding of this run can be a step of has nothing new to say, and costs nothing.
+/// Children are the findings of this run and those that the lake keeps of the chain's view (of the order of `rules`). A chain
+/// that no finding of this run can be a step of has nothing new to say, and costs nothing. A run of nothing but chains goes by
+/// the lake.
 pub async fn judge(
     engine: &Engine,
     rules: &[Rule],
@@ -32,11 +33,12 @@ pub async fn judge(
     run_id: &Arc<str>,
     report: &mut Report,
 ) -> Result<()> {
+    let goes_by_lake = rules.iter().all(|rule| rule.chain.is_some());
     for (index, rule, chain) in rules.iter().enumerate().filter_map(|(i, rule)| Some((i, rule, rule.chain.as_ref()?))) {
         let began = Instant::now();
         let made: Vec<Child> = children::of_run(&report.findings, chain);
         let mut incidents = (0, Vec::new());
-        if !made.is_empty() {
+        if !made.is_empty() || goes_by_lake {
             let view = views.get(index).cloned().unwrap_or_default();
             let all = children::with_stored(made, children::stored(engine, &view, chain).await?);
             incidents = find(engine, &view, rule, all, created_at, run_id).await?;
