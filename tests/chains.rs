@@ -218,7 +218,7 @@ fn a_chain_brings_its_rules_and_says_when_they_cannot_be_judged() {
     let verdicts = hunt["verdicts"].as_array().unwrap();
     let verdict = verdicts.iter().find(|verdict| verdict["rule_id"] == "stole_model").unwrap();
     assert_eq!(verdict["outcome"], "not evaluated", "{verdict}");
-    let reason = verdict["reason"].as_str().unwrap();
+    let reason = verdict["because"].as_str().unwrap();
     assert!(reason.starts_with("none of explored_ai_estate could be judged: no cloudtrail rows"), "{reason}");
 }
 

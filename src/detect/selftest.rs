@@ -1,6 +1,6 @@
 //! The tests inside a rule: events go through the real decoder and the SQL, which fires or not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -102,7 +102,7 @@ fn named(rules: &[Rule]) -> Result<Arc<[Rule]>> {
 struct Bench {
     stages: Vec<(&'static Table, Arc<Stage>)>,
     engine: Engine,
-    windowed: BTreeMap<(Option<DateTime<Utc>>, Duration), Engine>,
+    windowed: HashMap<Window, Engine>,
 }
 
 impl Bench {
@@ -113,7 +113,7 @@ impl Bench {
         }
         let settings = Settings { threads: 1, ..Settings::default() };
         let providers = stages.iter().map(|(table, stage)| (*table, stage.clone() as Arc<dyn TableProvider>)).collect();
-        Ok(Bench { engine: Engine::new(settings, providers).await?, stages, windowed: BTreeMap::new() })
+        Ok(Bench { engine: Engine::new(settings, providers).await?, stages, windowed: HashMap::new() })
     }
 
     async fn test(&mut self, rule: &Rule, children: &[Rule]) -> Vec<Outcome> {
@@ -132,7 +132,7 @@ impl Bench {
     async fn play(&mut self, rule: &Rule, test: &Test) -> std::result::Result<(), String> {
         let rows = self.fill(test)?;
         let start = test.start();
-        let findings = self.judge(rule, start).await?;
+        let findings = self.judge(rule, Window { start, lookback: rule.lookback, end: None }).await?;
         match (test.fires, findings.is_empty()) {
             (true, true) => Err(format!("should fire, but found nothing fresh in {rows}")),
             (false, false) => Err(format!("should stay quiet, but fired:\n{}", told(&findings))),
@@ -150,8 +150,8 @@ impl Bench {
         }
     }
 
-    /// Plays one test of a chain: the rules that it names are judged first. Findings before the test's window are those that
-    /// an earlier run would have kept.
+    /// Plays one test of a chain: the rules that it names are judged first. A run over what lies before the test's window keeps
+    /// its findings for the chain.
     async fn play_chain(
         &mut self,
         rule: &Rule,
@@ -161,26 +161,29 @@ impl Bench {
     ) -> std::result::Result<(), String> {
         let rows = self.fill(test)?;
         let start = test.start();
+        let view = Window { start, lookback: rule.lookback, end: None };
+        let before = start.map(|start| Window { end: Some(start), ..Window::default() });
         let is_child =
             |child: &&Rule| chain.rules().chain(test.rules.iter().map(String::as_str)).any(|id| id == child.id);
-        let mut found = Vec::new();
+        let (mut made, mut kept) = (Vec::new(), Vec::new());
         for child in children.iter().filter(is_child) {
             let failed = |reason: String| format!("{} failed: {reason}", child.id);
-            found.extend(self.judge(child, None).await.map_err(failed)?);
+            if let Some(before) = &before {
+                kept.extend(self.judge(child, before.clone()).await.map_err(failed)?);
+            }
+            made.extend(self.judge(child, Window { lookback: child.lookback, ..view.clone() }).await.map_err(failed)?);
         }
-        let lookback = if start.is_some() { rule.lookback } else { Duration::zero() };
-        let view = Window { start, end: None, lookback };
-        let mut steps = children::of_run(&found, chain);
-        for child in steps.iter_mut() {
-            child.fresh = start.is_none_or(|start| child.last_seen >= start);
-        }
-        steps.retain(|child| start.is_none_or(|start| child.last_seen >= start - lookback));
+        let mut stored = children::of_run(&kept, chain);
+        stored.retain(|child| start.is_some_and(|start| child.last_seen >= start - rule.lookback));
+        stored.iter_mut().for_each(|child| child.fresh = false);
+        let steps = children::with_stored(children::of_run(&made, chain), stored);
         let (created_at, run_id) = (samples::base_time(), "test".into());
         let incidents = incidents::find(&self.engine, &view, rule, steps, created_at, &run_id).await;
         let (_, incidents) = incidents.map_err(|error| error.to_string())?;
         match (test.fires, incidents.is_empty()) {
             (true, true) => {
-                let mut seen: Vec<&str> = found.iter().map(|finding| finding.rule.rule_id.as_str()).collect();
+                let mut seen: Vec<&str> =
+                    kept.iter().chain(&made).map(|finding| finding.rule.rule_id.as_str()).collect();
                 seen.sort_unstable();
                 Err(format!("should fire, but {rows} make no chain of what was found: {}", seen.join(", ")))
             }
@@ -189,10 +192,10 @@ impl Bench {
         }
     }
 
-    /// What a rule finds from `start` on.
-    async fn judge(&mut self, rule: &Rule, start: Option<DateTime<Utc>>) -> std::result::Result<Vec<Finding>, String> {
-        let lookback = if start.is_some() { rule.lookback } else { Duration::zero() };
-        let engine = self.engine_for(Window { start, end: None, lookback }).await.map_err(|error| error.to_string())?;
+    /// What a rule finds in a window.
+    async fn judge(&mut self, rule: &Rule, window: Window) -> std::result::Result<Vec<Finding>, String> {
+        let lookback = if window.start.is_some() { window.lookback } else { Duration::zero() };
+        let engine = self.engine_for(Window { lookback, ..window }).await.map_err(|error| error.to_string())?;
         let (collected, _) = Question::plan(engine, rule, None, Joins::Hashed).await?.ask(rule).await;
         Ok(collected.map_err(|failure| failure.reason)?.finish(samples::base_time(), &"test".into()))
     }
@@ -227,12 +230,11 @@ impl Bench {
     }
 
     async fn engine_for(&mut self, window: Window) -> Result<&Engine> {
-        let key = (window.start, window.lookback);
-        if !self.windowed.contains_key(&key) {
+        if !self.windowed.contains_key(&window) {
             let engine = self.engine.windowed(&window).await?;
-            self.windowed.insert(key, engine);
+            self.windowed.insert(window.clone(), engine);
         }
-        self.windowed.get(&key).ok_or_else(|| Error::Rule("a window of a rule's test went missing".into()))
+        self.windowed.get(&window).ok_or_else(|| Error::Rule("a window of a rule's test went missing".into()))
     }
 }
 
