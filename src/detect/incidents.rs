@@ -32,18 +32,26 @@ pub async fn judge(
     created_at: DateTime<Utc>,
     run_id: &Arc<str>,
     report: &mut Report,
-) -> Result<()> {
+) {
     let goes_by_lake = rules.iter().all(|rule| rule.chain.is_some());
     for (index, rule, chain) in rules.iter().enumerate().filter_map(|(i, rule)| Some((i, rule, rule.chain.as_ref()?))) {
         let began = Instant::now();
         let made: Vec<Child> = children::of_run(&report.findings, chain);
-        let mut incidents = (0, Vec::new());
-        if !made.is_empty() || goes_by_lake {
-            let view = views.get(index).cloned().unwrap_or_default();
+        let view = views.get(index).cloned().unwrap_or_default();
+        let found = async {
+            if made.is_empty() && !goes_by_lake {
+                return Ok((0, Vec::new()));
+            }
             let all = children::with_stored(made, children::stored(engine, &view, chain).await?);
-            incidents = find(engine, &view, rule, all, created_at, run_id).await?;
-        }
-        let (ways, findings) = incidents;
+            find(engine, &view, rule, all, created_at, run_id).await
+        };
+        let (ways, findings) = match found.await {
+            Ok(found) => found,
+            Err(error) => {
+                report.fail(index, error.to_string());
+                continue;
+            }
+        };
         let unjudged = if findings.is_empty() { unjudged(chain, report) } else { None };
         let cost = Cost { answering: began.elapsed(), ..Cost::default() };
         report.answer(index, ways, findings, cost);
@@ -51,7 +59,6 @@ pub async fn judge(
             verdict.outcome = Outcome::NotEvaluated(reason);
         }
     }
-    Ok(())
 }
 
 /// The incidents of one chain, and the number of ways through it that are fresh.

@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
         for index in self.ask(questions).await {
             self.ask_spilling(engine, index).await?;
         }
-        incidents::judge(engine, self.rules, &self.views, self.created_at, &self.run_id, &mut self.report).await?;
+        incidents::judge(engine, self.rules, &self.views, self.created_at, &self.run_id, &mut self.report).await;
         self.report.answering = scanned.elapsed().as_secs_f64() - self.report.scanning;
         Ok(())
     }
