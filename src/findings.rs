@@ -65,6 +65,7 @@ static COLUMNS: [Column; 36] = [
     column("triage", Kind::Texts, "what to look at next"),
     column("respond", Kind::Texts, "what to do about it"),
     column("false_positives", Kind::Texts, "who does this legitimately"),
+    column("lacks", Kind::Texts, "evidence that is not in the lake and would have confirmed or refuted it, 5 at most"),
     column("why", Kind::Text, "what it means and why it matters"),
     column("entities", Kind::Json, "columns that name who or what: name -> value"),
     column("evidence", Kind::Json, "rows that prove it, 20 at most, with `_object` and `_record`: array of objects"),
@@ -212,6 +213,7 @@ pub struct Finding {
     pub request_ids: Vec<String>,
     pub children: Vec<String>,
     pub entities: serde_json::Map<String, serde_json::Value>,
+    pub lacks: Vec<String>,
     /// Rows as JSON text.
     pub evidence: Vec<String>,
 }
@@ -326,6 +328,7 @@ fn stored(name: &str, findings: &[Finding]) -> Result<ArrayRef> {
         "triage" => texts(|f| &f.rule.triage),
         "respond" => texts(|f| &f.rule.respond),
         "false_positives" => texts(|f| &f.rule.false_positives),
+        "lacks" => texts(|f| &f.lacks),
         "why" => text(|f| Some(&f.rule.why)),
         "entities" => json(|f| serde_json::Value::Object(f.entities.clone()).to_string()),
         "evidence" => json(|f| format!("[{}]", f.evidence.join(","))),

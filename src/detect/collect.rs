@@ -114,6 +114,7 @@ impl<'a> Collector<'a> {
                     .into_iter()
                     .map(|(name, value)| (name.to_owned(), cells::shortened(value)))
                     .collect(),
+                lacks: Vec::new(),
                 evidence: group.evidence.into_iter().map(Arc::unwrap_or_clone).map(|place| place.3).collect(),
             });
         }
