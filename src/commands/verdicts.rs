@@ -1,14 +1,17 @@
 //! What rules answered, and what that took, for people and programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Result, Write};
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::summary::grouped;
-use crate::detect::{Outcome, Report, Verdict};
+use crate::detect::{Blind, Outcome, Report, Verdict};
 use crate::outputs::escape;
+
+/// Places that a line names.
+const MOST_PLACES: usize = 4;
 
 /// Writes how many rules fired, were quiet or could not be judged and why, and which failed.
 pub fn write(report: &Report, to: &mut dyn Write) -> Result<()> {
@@ -35,7 +38,52 @@ pub fn write(report: &Report, to: &mut dyn Write) -> Result<()> {
     for (reason, rules) in blind {
         writeln!(to, "          not evaluated, because {}: {}", escape::terminal(reason), rules.join(", "))?;
     }
+    write_blind(report, to)
+}
+
+/// Writes in which places rules were not judged that were judged elsewhere: a line for rules that are blind in the same
+/// places for the same reason.
+fn write_blind(report: &Report, to: &mut dyn Write) -> Result<()> {
+    let mut groups: BTreeMap<Vec<&Blind>, Vec<&str>> = BTreeMap::new();
+    for verdict in report.verdicts.iter().filter(|v| matches!(v.outcome, Outcome::Fired(_) | Outcome::Quiet)) {
+        let mut reasons: BTreeMap<&str, Vec<&Blind>> = BTreeMap::new();
+        for place in &verdict.sight.blind {
+            reasons.entry(&place.because).or_default().push(place);
+        }
+        for (_, places) in reasons {
+            groups.entry(places).or_default().push(&verdict.rule_id);
+        }
+    }
+    for (places, rules) in groups {
+        let accounts: BTreeSet<&str> = places.iter().map(|place| place.account_id.as_str()).collect();
+        let because = places.first().map(|place| place.because.as_ref()).unwrap_or_default();
+        let named: Vec<String> = places
+            .iter()
+            .map(|place| match &place.region {
+                Some(region) => format!("{} {region}", place.account_id),
+                None => place.account_id.clone(),
+            })
+            .collect();
+        writeln!(
+            to,
+            "          not judged in {} of {} accounts: {} in {}: {}",
+            accounts.len(),
+            report.accounts,
+            escape::terminal(because),
+            escape::terminal(&listed(&named)),
+            rules.join(", ")
+        )?;
+    }
     Ok(())
+}
+
+/// The first of many, and how many more there are.
+fn listed(all: &[String]) -> String {
+    let shown = all.iter().take(MOST_PLACES).cloned().collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(MOST_PLACES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// Writes what each judged rule took, the dearest first.
@@ -82,6 +130,16 @@ pub fn as_json(verdict: &Verdict) -> serde_json::Value {
         "outcome": verdict.outcome.as_str(),
         "findings": findings,
         "because": verdict.outcome.reason(),
+        "places": {
+            "judged": verdict.sight.judged,
+            "nothing_to_see": verdict.sight.nothing_to_see,
+            "blind": verdict.sight.blind_places,
+        },
+        "blind": verdict.sight.blind.iter().map(|place| json!({
+            "account_id": place.account_id,
+            "region": place.region,
+            "because": place.because.as_ref(),
+        })).collect::<Vec<_>>(),
         "seconds": verdict.cost.time().as_secs_f64(),
         "scan": verdict.cost.way(),
         "rows_examined": verdict.cost.examined,

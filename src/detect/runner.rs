@@ -12,8 +12,9 @@ use tokio::task::JoinSet;
 use super::coverage::Coverage;
 use super::question::{Joins, Question};
 use super::scan::SharedScans;
+use super::sight::{Sight, Sights};
 use super::verdict::{Outcome, Report, Verdict};
-use super::{Rule, duration, incidents};
+use super::{Rule, duration, incidents, selftest};
 use crate::engine::{Engine, Window};
 use crate::error::Result;
 use crate::findings::Finding;
@@ -87,6 +88,8 @@ struct Run<'a> {
     threads: usize,
     created_at: DateTime<Utc>,
     run_id: Arc<str>,
+    /// What the logs can show; none when it was not measured.
+    coverage: Option<Coverage>,
     report: Report,
 }
 
@@ -99,6 +102,7 @@ impl<'a> Run<'a> {
             threads: threads.max(1),
             created_at: Utc::now(),
             run_id: run_id.into(),
+            coverage: None,
             report: Report::default(),
         }
     }
@@ -108,7 +112,11 @@ impl<'a> Run<'a> {
     async fn judgeable(&mut self, engine: &Engine, window: &Window) -> Result<Vec<(usize, Arc<Engine>)>> {
         let fresh = Window { lookback: Duration::zero(), ..window.clone() };
         let windowed = Arc::new(engine.windowed(&fresh).await?);
-        let coverage = Coverage::measure(&windowed, self.rules).await?;
+        // All logs, also those that no rule of this run reads: findings say what they lack.
+        let logs: Vec<&str> = selftest::tables().map(|table| table.name).collect();
+        let coverage = Coverage::measure(&windowed, self.rules, &logs).await?;
+        let sights = Sights::over(&coverage, self.rules);
+        self.report.accounts = sights.accounts();
         self.engines.insert(fresh, windowed);
         let place = describe(window);
         let mut judgeable = Vec::new();
@@ -118,9 +126,12 @@ impl<'a> Run<'a> {
             if missing.is_none() && rule.chain.is_none() {
                 judgeable.push((index, self.engine(engine, index).await?));
             }
+            // Where nothing can be judged, one reason says it for all places.
+            let sight = if missing.is_some() { Sight::default() } else { sights.of(rule) };
             let outcome = missing.map_or(Outcome::Quiet, Outcome::NotEvaluated);
-            self.report.verdicts.push(Verdict::new(rule, outcome));
+            self.report.verdicts.push(Verdict { sight, ..Verdict::new(rule, outcome) });
         }
+        self.coverage = Some(coverage);
         Ok(judgeable)
     }
 
@@ -158,6 +169,9 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self, began: Instant) -> Report {
+        if let Some(coverage) = &self.coverage {
+            coverage.tell(&mut self.report.findings);
+        }
         self.report.findings.sort_by(Finding::order);
         self.report.seconds = began.elapsed().as_secs_f64();
         self.report

@@ -140,7 +140,8 @@ impl Bench {
             (true, false) => {
                 let fresh = Window { start, ..Window::default() };
                 let engine = self.engine_for(fresh).await.map_err(|error| error.to_string())?;
-                let coverage = Coverage::measure(engine, std::slice::from_ref(rule)).await;
+                let logs: Vec<&str> = rule.logs.iter().map(String::as_str).collect();
+                let coverage = Coverage::measure(engine, std::slice::from_ref(rule), &logs).await;
                 let missing = coverage.map_err(|error| error.to_string())?.missing(rule, "the test's events");
                 let told = |missing| {
                     format!("fires, but a run would not evaluate the rule: {missing}; change needs or the events")

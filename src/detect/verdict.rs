@@ -2,6 +2,7 @@
 
 use super::Rule;
 use super::cost::Cost;
+use super::sight::Sight;
 use crate::findings::Finding;
 
 /// What a run says.
@@ -11,6 +12,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// One verdict per rule, in the order in which the rules were given.
     pub verdicts: Vec<Verdict>,
+    /// Accounts that the logs of the window name.
+    pub accounts: usize,
     /// Seconds that the run took.
     pub seconds: f64,
     /// Seconds of it in which tables were read once for all rules.
@@ -28,6 +31,8 @@ pub struct Verdict {
     pub added: bool,
     /// The answer.
     pub outcome: Outcome,
+    /// In which accounts and Regions the answer holds, and in which there is none.
+    pub sight: Sight,
     /// Fresh rows that its SQL returned.
     pub rows: u64,
     /// What that took.
@@ -50,7 +55,8 @@ pub enum Outcome {
 impl Verdict {
     /// The verdict of a rule before it is asked.
     pub(super) fn new(rule: &Rule, outcome: Outcome) -> Verdict {
-        Verdict { rule_id: rule.id.clone(), added: rule.added, outcome, rows: 0, cost: Cost::default() }
+        let sight = Sight::default();
+        Verdict { rule_id: rule.id.clone(), added: rule.added, outcome, sight, rows: 0, cost: Cost::default() }
     }
 }
 
@@ -75,11 +81,16 @@ impl Outcome {
 }
 
 impl Report {
-    /// What the rule at `index` found.
+    /// What the rule at `index` found. Without a finding, a rule that was blind wherever it looked has no answer: that what it
+    /// needs is there, but nowhere together, is known only by place.
     pub(super) fn answer(&mut self, index: usize, rows: u64, findings: Vec<Finding>, cost: Cost) {
         let Some(verdict) = self.verdicts.get_mut(index) else { return };
         (verdict.rows, verdict.cost) = (rows, cost);
-        verdict.outcome = if findings.is_empty() { Outcome::Quiet } else { Outcome::Fired(findings.len()) };
+        verdict.outcome = match verdict.sight.blind.first() {
+            _ if !findings.is_empty() => Outcome::Fired(findings.len()),
+            Some(blind) if verdict.sight.judged == 0 => Outcome::NotEvaluated(blind.because.to_string()),
+            _ => Outcome::Quiet,
+        };
         self.findings.extend(findings);
     }
 

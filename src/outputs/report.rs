@@ -1,5 +1,6 @@
 //! Findings for people: incidents with what they are made of, then a table grouped by severity.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Result, Write};
 
 use chrono::{DateTime, Utc};
@@ -35,6 +36,27 @@ pub fn write(findings: &[Finding], to: &mut dyn Write) -> Result<()> {
         }
         writeln!(to, "{} ({})", heading(severity), group.len())?;
         writeln!(to, "{}\n", table(&group))?;
+    }
+    write_lacks(findings, to)
+}
+
+/// Writes which evidence findings lack: once when it is the same for all, else a line for those of the same account and Region.
+fn write_lacks(findings: &[Finding], to: &mut dyn Write) -> Result<()> {
+    let mut groups: BTreeMap<&[String], (usize, BTreeSet<String>)> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| !finding.lacks.is_empty()) {
+        let (count, places) = groups.entry(&finding.lacks).or_default();
+        *count += 1;
+        places.insert(place(finding));
+    }
+    for (lacks, (count, places)) in groups {
+        let lacks = escape::terminal(&lacks.join("; ")).into_owned();
+        if count == findings.len() {
+            writeln!(to, "Not visible: {lacks}")?;
+        } else {
+            let places = places.iter().filter(|place| !place.is_empty()).cloned().collect::<Vec<_>>().join(", ");
+            let of = if places.is_empty() { String::new() } else { format!(" in {}", escape::terminal(&places)) };
+            writeln!(to, "Not visible to {count} findings{of}: {lacks}")?;
+        }
     }
     Ok(())
 }
