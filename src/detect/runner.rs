@@ -57,7 +57,8 @@ pub async fn run(
 /// Judges each rule over a window of its own, whether or not its evidence is there: what holds in a part of the lake.
 /// Chains among them are judged by what the others find, and by what the lake keeps.
 ///
-/// `views` are of the order of `rules`, with the lookback that the rule is to see.
+/// `views` are of the order of `rules`, with the lookback that the rule is to see. Findings do not say what they lack: that is
+/// told by the whole lake.
 pub async fn judge(
     engine: &Engine,
     rules: &[Rule],
