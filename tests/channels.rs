@@ -64,6 +64,7 @@ fn finding(number: usize) -> Finding {
         request_ids: vec![],
         children: vec![],
         entities: serde_json::Map::new(),
+        lacks: vec![],
         evidence: vec![],
     }
 }

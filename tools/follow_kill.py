@@ -30,7 +30,7 @@ import made_logs  # noqa: E402
 
 COPY = re.compile(r"\.copy\d+")
 # Columns that say which run judged, and when.
-OF_THE_RUN = ("created_at", "run_id")
+OF_THE_RUN = ("created_at", "lacks", "run_id")
 # Rows of a table, one value each; the same values as often must be there.
 TABLES = {
     "cloudtrail": "SELECT eventID AS id FROM cloudtrail",

@@ -62,7 +62,7 @@ struct Row {
     rule_id: String,
     rule_version: String,
     last_seen: i64,
-    /// Hash of everything but which run found it, and when.
+    /// Hash of everything but what tells of the run that found it.
     print: u64,
 }
 
@@ -268,11 +268,12 @@ fn describe(batch: &RecordBatch) -> Result<Vec<Row>> {
         .collect())
 }
 
-/// Hash of each row without the columns that tell which run found it.
+/// Hash of each row without the columns that tell which run found it, and what that run could not see: one that looks at a
+/// part of the lake does not know.
 fn prints(batch: &RecordBatch) -> Result<Vec<u64>> {
     let mut columns: Vec<ArrayRef> = Vec::new();
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        if !["created_at", "run_id"].contains(&field.name().as_str()) {
+        if !["created_at", "lacks", "run_id"].contains(&field.name().as_str()) {
             columns.push(column.clone());
         }
     }
