@@ -65,7 +65,11 @@ static COLUMNS: [Column; 36] = [
     column("triage", Kind::Texts, "what to look at next"),
     column("respond", Kind::Texts, "what to do about it"),
     column("false_positives", Kind::Texts, "who does this legitimately"),
-    column("lacks", Kind::Texts, "evidence that is not there and would have confirmed or refuted it, 5 at most; a follower does not say"),
+    column(
+        "lacks",
+        Kind::Texts,
+        "evidence that is not there and would have confirmed or refuted it, 5 at most; a follower does not say",
+    ),
     column("why", Kind::Text, "what it means and why it matters"),
     column("entities", Kind::Json, "columns that name who or what: name -> value"),
     column("evidence", Kind::Json, "rows that prove it, 20 at most, with `_object` and `_record`: array of objects"),
