@@ -86,6 +86,18 @@ impl Counts {
         self.categories.iter().filter(|(key, _)| key.1 == service).map(|(_, events)| events).sum()
     }
 
+    fn merge(&mut self, other: Counts) {
+        self.rows += other.rows;
+        self.invocations += other.invocations;
+        self.network_changes += other.network_changes;
+        for (key, events) in other.categories {
+            *self.categories.entry(key).or_default() += events;
+        }
+        for (column, rows) in other.filled {
+            *self.filled.entry(column).or_default() += rows;
+        }
+    }
+
     /// Rows with a value in a column.
     pub fn filled(&self, column: &str) -> i64 {
         self.filled.get(column).copied().unwrap_or_default()
@@ -183,11 +195,12 @@ async fn count(engine: &Engine, table: &Table, needs: &BTreeSet<&Need>) -> Resul
         for row in 0..batch.num_rows() {
             let place = Place { account: text(batch, row, 0), region: text(batch, row, 1) };
             add(&mut counted.whole, batch, row, &columns);
-            // Rows come in the order of their places, so the same places are kept every time.
-            if counted.places.len() < MOST_PLACES || counted.places.contains_key(&place) {
-                add(counted.places.entry(place).or_default(), batch, row, &columns);
-            } else {
-                add(&mut counted.others, batch, row, &columns);
+            add(counted.places.entry(place).or_default(), batch, row, &columns);
+            // The first by name stay, so that it is the same ones in whichever order rows come.
+            if counted.places.len() > MOST_PLACES
+                && let Some((_, last)) = counted.places.pop_last()
+            {
+                counted.others.merge(last);
             }
         }
     }
@@ -224,7 +237,7 @@ fn question(table: &Table, needs: &BTreeSet<&Need>, columns: &BTreeSet<&str>) ->
         let quoted: Vec<String> = column.split('.').map(|part| format!("\"{part}\"")).collect();
         sql.push_str(&format!(", count({}) AS filled{number}", quoted.join(".")));
     }
-    sql.push_str(&format!(" FROM {} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4", table.name));
+    sql.push_str(&format!(" FROM {} GROUP BY 1, 2, 3, 4", table.name));
     sql
 }
 
