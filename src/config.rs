@@ -1,10 +1,15 @@
 //! Settings that commands share: from `trailhound.toml`, the environment and flags, in rising order of weight.
 
+mod tuning;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::Deserialize;
+use toml::Spanned;
+
+pub use tuning::Exception;
 
 use crate::error::{Error, Result};
 
@@ -34,6 +39,15 @@ pub struct Config {
     /// Parameters of rules: rule id, parameter, value.
     #[serde(default)]
     pub params: BTreeMap<String, BTreeMap<String, toml::Value>>,
+    /// Rules and families that are switched off.
+    #[serde(default)]
+    pub disabled: Vec<String>,
+    /// What is never a finding.
+    #[serde(default)]
+    pub allow: Vec<Spanned<Exception>>,
+    /// Findings that are kept and not shown, for a time.
+    #[serde(default)]
+    pub silence: Vec<Spanned<Exception>>,
 }
 
 impl Config {
@@ -48,7 +62,13 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => return Ok(Config::default()),
             Err(error) => return Err(Error::Usage(format!("cannot read configuration {}: {error}", path.display()))),
         };
-        toml::from_str(&text).map_err(|e| Error::Usage(format!("{}: {}", path.display(), e.to_string().trim_end())))
+        let wrong = |e: toml::de::Error| Error::Usage(format!("{}: {}", path.display(), e.to_string().trim_end()));
+        let mut config: Config = toml::from_str(&text).map_err(wrong)?;
+        for entry in config.allow.iter_mut().chain(&mut config.silence) {
+            let line = 1 + text.bytes().take(entry.span().start).filter(|byte| *byte == b'\n').count();
+            entry.get_mut().place = format!("{}:{line}", path.display());
+        }
+        Ok(config)
     }
 }
 

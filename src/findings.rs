@@ -73,6 +73,7 @@ static COLUMNS: [Column; 36] = [
     column("why", Kind::Text, "what it means and why it matters"),
     column("entities", Kind::Json, "columns that name who or what: name -> value"),
     column("evidence", Kind::Json, "rows that prove it, 20 at most, with `_object` and `_record`: array of objects"),
+    column("silenced", Kind::Text, "reason of the silence that covers it; null when it is shown"),
 ];
 
 /// How bad it is when the finding is true. Later variants are worse.
@@ -220,6 +221,7 @@ pub struct Finding {
     pub lacks: Vec<String>,
     /// Rows as JSON text.
     pub evidence: Vec<String>,
+    pub silenced: Option<String>,
 }
 
 /// What of a row of evidence says where it was read.
@@ -336,6 +338,7 @@ fn stored(name: &str, findings: &[Finding]) -> Result<ArrayRef> {
         "why" => text(|f| Some(&f.rule.why)),
         "entities" => json(|f| serde_json::Value::Object(f.entities.clone()).to_string()),
         "evidence" => json(|f| format!("[{}]", f.evidence.join(","))),
+        "silenced" => text(|f| f.silenced.as_deref()),
         "_object" => {
             Arc::new(findings.iter().map(|f| f.provenance().map(|(object, _)| object)).collect::<StringArray>())
         }

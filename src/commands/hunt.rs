@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use chrono::Duration;
+use chrono::{Duration, Utc};
 use clap::Args;
 use datafusion::arrow::array::RecordBatch;
 use serde_json::json;
@@ -12,7 +12,7 @@ use super::damage::{self, Damage};
 use super::shared::{IntakeArguments, LakeArguments, TalkArguments, prices, progress, run_id};
 use super::{ingest, summary, verdicts};
 use crate::config::Config;
-use crate::detect::{self, Outcome, Report, Rule, Scans, Shelf};
+use crate::detect::{self, Outcome, Report, Rule, Scans, Shelf, Tuned, Tuning};
 use crate::engine::{Engine, Window};
 use crate::error::{Error, Result};
 use crate::findings::{Finding, Severity};
@@ -60,7 +60,8 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     let file_format = arguments.output.as_deref().map(format_of).transpose()?;
     let config = arguments.lake.load_config()?;
     let settings = arguments.lake.settings(&config)?;
-    let rules = rules(&arguments, &config)?;
+    let (rules, tuning) = rules(&arguments, &config)?;
+    let (rules, off) = tuning.switched_on(rules);
     let prices = prices(&config)?;
     let run_id = run_id();
     let (lake, ingested) = if arguments.intake.logs.is_empty() {
@@ -75,9 +76,16 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     };
     let engine = Engine::with_prices(settings.clone(), lake.providers().await?, prices).await?;
     let window = Window { start: arguments.intake.since, end: arguments.intake.until, lookback: Duration::zero() };
-    let judged = detect::run(&engine, &rules, &window, settings.threads, Scans::Shared, &run_id).await?;
+    let mut judged = detect::run(&engine, &rules, &window, settings.threads, Scans::Shared, &run_id).await?;
     let settled = settled(&rules, &judged, &window);
+    let mut tuned = tuning.apply(std::mem::take(&mut judged.findings), Utc::now());
+    tuned.settle(&mut judged.verdicts);
+    judged.verdicts.extend(off);
+    judged.findings = std::mem::take(&mut tuned.kept);
+    let shown = judged.findings.len();
+    judged.findings.append(&mut tuned.silenced);
     Shelved::default().keep(&lake, &mut lake.begin().await?, &judged.findings, &settled, None).await?;
+    judged.findings.truncate(shown);
     let rows = crate::findings::to_batch(&judged.findings)?;
     if let (Some(path), Some(format)) = (&arguments.output, file_format) {
         let mut file = Destination::open(Some(path))?;
@@ -85,7 +93,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         file.commit()?;
     }
     let damage = damage(&arguments, &engine, &judged, &window).await;
-    show(&arguments, &judged, &rows, ingested.as_ref(), damage.as_ref())?;
+    show(&arguments, &judged, &tuned, &rows, ingested.as_ref(), damage.as_ref())?;
     Ok(exit_code(&arguments, &judged, ingested.as_ref()))
 }
 
@@ -109,13 +117,14 @@ fn settled(rules: &[Rule], judged: &Report, window: &Window) -> Vec<Span> {
     spans.collect()
 }
 
-/// The rules to judge: built-in ones, the user's on top, parameters from the configuration, limited to `--rule`.
-fn rules(arguments: &Arguments, config: &Config) -> Result<Vec<Rule>> {
+/// The rules that are asked for: built-in ones, the user's on top, parameters from the configuration, limited to `--rule`;
+/// and what the configuration takes out.
+fn rules(arguments: &Arguments, config: &Config) -> Result<(Vec<Rule>, Tuning)> {
     let shelf = Shelf::load(arguments.rules.as_deref().or(config.rules.as_deref()), &config.params)?;
     for note in shelf.notes() {
         eprintln!("note: {}", escape::terminal(note));
     }
-    shelf.select_with_steps(&arguments.only)
+    Ok((shelf.select_with_steps(&arguments.only)?, Tuning::read(config, shelf.rules())?))
 }
 
 /// What the suspected callers spent, where it is shown. A hunt whose findings are there does not fail over an estimate.
@@ -132,6 +141,7 @@ async fn damage(arguments: &Arguments, engine: &Engine, judged: &Report, window:
 fn show(
     arguments: &Arguments,
     judged: &Report,
+    tuned: &Tuned,
     rows: &RecordBatch,
     ingested: Option<&Summary>,
     damage: Option<&Damage>,
@@ -147,6 +157,7 @@ fn show(
                 "findings": json_rows(rows)?,
                 "verdicts": judged.verdicts.iter().map(verdicts::as_json).collect::<Vec<_>>(),
                 "damage": damage,
+                "tuning": verdicts::tuning_as_json(tuned),
             });
             writeln!(screen, "{whole}").map_err(failed)?;
         }
@@ -165,6 +176,7 @@ fn show(
         if let Some(damage) = damage {
             damage::write(damage, &mut talk).map_err(failed)?;
         }
+        verdicts::write_tuning(tuned, &mut talk).map_err(failed)?;
         if arguments.explain_cost {
             verdicts::write_costs(judged, &mut talk).map_err(failed)?;
         }

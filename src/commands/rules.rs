@@ -1,10 +1,13 @@
-//! `trailhound rules`: list, show, test, lint, start and import detection rules.
+//! `trailhound rules`: list, show, preview, test, lint, start and import detection rules.
+
+mod list;
+mod navigator;
+mod preview;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
-use comfy_table::{ContentArrangement, Table, presets};
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::import;
@@ -12,13 +15,12 @@ use crate::detect::lint::Linter;
 use crate::detect::rule::{Need, is_snake_case};
 use crate::detect::{Rule, Shelf, duration_text, selftest};
 use crate::error::{Error, Result};
-use crate::findings::{Purpose, Severity};
 use crate::outputs::escape;
 
-/// List, show, test and lint detection rules, start a new one, or import Sigma rules
+/// List, show, preview, test and lint detection rules, start a new one, or import Sigma rules
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  trailhound rules list --severity high --log bedrock\n  trailhound rules show stopped_trail\n  trailhound rules new identity/borrowed_root\n  trailhound rules test detections/identity/borrowed_root.toml\n  trailhound rules import sigma/rules/cloud/aws --dir rules/sigma"
+    after_help = "Examples:\n  trailhound rules list --severity high --log bedrock\n  trailhound rules list --tag T1078 --format navigator > layer.json\n  trailhound rules show stopped_trail\n  trailhound rules preview identity --since 30d\n  trailhound rules new identity/borrowed_root\n  trailhound rules test detections/identity/borrowed_root.toml\n  trailhound rules import sigma/rules/cloud/aws --dir rules/sigma"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -31,23 +33,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List rules
-    List {
-        /// Only rules at least this severe
-        #[arg(long, value_name = "SEVERITY")]
-        severity: Option<Severity>,
-        /// Only rules that read this log
-        #[arg(long, value_name = "LOG")]
-        log: Option<String>,
-        /// Only rules of this family
-        #[arg(long, value_name = "FAMILY")]
-        family: Option<String>,
-        /// Only rules of this kind
-        #[arg(long, value_enum, value_name = "KIND")]
-        kind: Option<Kind>,
-        /// Form of the list
-        #[arg(long, value_enum, default_value = "table")]
-        format: Format,
-    },
+    List(list::Arguments),
     /// Show one rule: what it finds, what it does not see, what to do, and its SQL
     Show {
         /// Id of the rule
@@ -74,34 +60,9 @@ enum Action {
         #[arg(long, default_value = "detections", value_name = "FOLDER")]
         dir: PathBuf,
     },
+    /// Say how often rules would have fired in the lake, and for whom, before they are switched on; nothing is stored
+    Preview(preview::Arguments),
     Import(import::Arguments),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Kind {
-    Threat,
-    Posture,
-    Hunt,
-}
-
-impl From<Kind> for Purpose {
-    fn from(kind: Kind) -> Purpose {
-        match kind {
-            Kind::Threat => Purpose::Threat,
-            Kind::Posture => Purpose::Posture,
-            Kind::Hunt => Purpose::Hunt,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum Format {
-    /// A table for people.
-    Table,
-    /// An array.
-    Json,
-    /// A Markdown page per family.
-    Md,
 }
 
 /// Runs the command; the number is the exit code.
@@ -114,22 +75,8 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
             page.push_str(&format!("wrote {}; edit it, then: trailhound rules test {0}\n", path.display()));
             0
         }
-        Action::List { severity, log, family, kind, format } => {
-            let shelf = shelf(arguments.rules.as_deref())?;
-            let wanted = |rule: &&Rule| {
-                severity.is_none_or(|least| rule.severity >= least)
-                    && log.as_ref().is_none_or(|log| rule.logs.contains(log))
-                    && family.as_ref().is_none_or(|family| rule.family == *family)
-                    && kind.is_none_or(|kind| rule.kind == kind.into())
-            };
-            let rules: Vec<&Rule> = shelf.rules().iter().filter(wanted).collect();
-            page = match format {
-                Format::Table => table(&rules),
-                Format::Json => {
-                    format!("{:#}\n", rules.iter().map(|rule| as_json(rule)).collect::<serde_json::Value>())
-                }
-                Format::Md => markdown(&rules),
-            };
+        Action::List(filters) => {
+            page = filters.page(shelf(arguments.rules.as_deref())?.rules());
             0
         }
         Action::Show { id } => {
@@ -137,6 +84,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
             0
         }
         Action::Test { names } => test(&chosen(arguments.rules.as_deref(), &names)?, &mut page).await?,
+        Action::Preview(asked) => preview::run(asked, arguments.rules.as_deref(), &mut page).await?,
         Action::Lint { names } => lint(&chosen(arguments.rules.as_deref(), &names)?, &mut page).await?,
     };
     print(&page)?;
@@ -161,11 +109,14 @@ fn shelf(folder: Option<&Path>) -> Result<Shelf> {
     Ok(shelf)
 }
 
+/// True for names of files and folders, as against ids and families.
+fn is_path(name: &str) -> bool {
+    name.ends_with(".toml") || name.contains(['/', '\\']) || Path::new(name).is_dir()
+}
+
 /// Rules that are named by file or folder, or by id or family on the shelf; all of the shelf when nothing is named.
 fn chosen(folder: Option<&Path>, names: &[String]) -> Result<Vec<Rule>> {
-    let (paths, ids): (Vec<&String>, Vec<&String>) = names
-        .iter()
-        .partition(|name| name.ends_with(".toml") || name.contains(['/', '\\']) || Path::new(name).is_dir());
+    let (paths, ids): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| is_path(name));
     let mut rules = Vec::new();
     if names.is_empty() || !ids.is_empty() {
         let ids: Vec<String> = ids.into_iter().cloned().collect();
@@ -232,57 +183,6 @@ fn start(name: &str, dir: &Path) -> Result<PathBuf> {
     let mut file = std::fs::File::create_new(&path).map_err(failed)?;
     file.write_all(include_bytes!("new_rule.toml")).map_err(failed)?;
     Ok(path)
-}
-
-fn table(rules: &[&Rule]) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["ID", "SEVERITY", "KIND", "LOGS", "TITLE"]);
-    for rule in rules {
-        let (severity, logs) = (rule.severity.as_str().to_owned(), rule.logs.join(" "));
-        let title = escape::terminal(&rule.title).into_owned();
-        table.add_row([rule.id.clone(), severity, rule.kind.as_str().to_owned(), logs, title]);
-    }
-    format!("{}\n{} rules\n", table.trim_fmt(), rules.len())
-}
-
-fn as_json(rule: &Rule) -> serde_json::Value {
-    json!({
-        "id": rule.id, "title": rule.title, "severity": rule.severity, "confidence": rule.confidence, "kind": rule.kind,
-        "family": rule.family, "logs": rule.logs, "needs": rule.needs.iter().map(Need::to_string).collect::<Vec<_>>(),
-        "threats": rule.threats, "atlas": rule.atlas, "attack": rule.attack, "owasp": rule.owasp,
-        "layer": rule.layer.as_str(), "phase": rule.phase.as_str(), "controls": rule.controls,
-        "params": rule.params, "entity": rule.entity, "rules": rule.chain.iter().flat_map(|c| c.rules()).collect::<Vec<_>>(),
-        "lookback": duration_text(rule.lookback), "quiet": duration_text(rule.quiet),
-        "tests": rule.tests.len(), "version": rule.version(), "source": rule.source, "built_in": !rule.added,
-    })
-}
-
-fn markdown(rules: &[&Rule]) -> String {
-    let mut page = format!("# Rules\n\n{} rules.\n", rules.len());
-    let mut family = None;
-    for rule in rules {
-        if family != Some(&rule.family) {
-            family = Some(&rule.family);
-            let heading = escape::markdown(&rule.family);
-            page.push_str(&format!(
-                "\n## {heading}\n\n| Rule | Severity | Kind | Logs | Finds | ATLAS | ATT&CK | OWASP |\n"
-            ));
-            page.push_str("|---|---|---|---|---|---|---|---|\n");
-        }
-        let cells = [
-            format!("`{}`", rule.id),
-            rule.severity.as_str().to_owned(),
-            rule.kind.as_str().to_owned(),
-            rule.logs.join(", "),
-            escape::markdown(&rule.title).into_owned(),
-            rule.atlas.join(", "),
-            rule.attack.join(", "),
-            rule.owasp.join(", "),
-        ];
-        page.push_str(&format!("| {} |\n", cells.join(" | ")));
-    }
-    page
 }
 
 /// The page of one rule, for people.

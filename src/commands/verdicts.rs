@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::summary::grouped;
-use crate::detect::{Blind, Outcome, Report, Verdict};
+use crate::detect::{Applied, Blind, Effect, Outcome, Report, Tuned, Verdict};
 use crate::outputs::escape;
 
 /// Places that a line names.
@@ -16,24 +16,32 @@ const MOST_PLACES: usize = 4;
 /// Writes how many rules fired, were quiet or could not be judged and why, and which failed.
 pub fn write(report: &Report, to: &mut dyn Write) -> Result<()> {
     let count = |wanted: fn(&Outcome) -> bool| report.verdicts.iter().filter(|v| wanted(&v.outcome)).count();
+    let named = |count: usize, what: &str| if count == 0 { String::new() } else { format!(", {count} {what}") };
     writeln!(
         to,
-        "Judged    {} rules in {:.1} s: {} fired, {} quiet, {} not evaluated",
+        "Judged    {} rules in {:.1} s: {} fired, {} quiet, {} not evaluated{}{}",
         report.verdicts.len(),
         report.seconds,
         count(|o| matches!(o, Outcome::Fired(_))),
         count(|o| matches!(o, Outcome::Quiet)),
-        count(|o| matches!(o, Outcome::NotEvaluated(_)))
+        count(|o| matches!(o, Outcome::NotEvaluated(_))),
+        named(count(|o| matches!(o, Outcome::Withheld(_))), "allowed or silenced"),
+        named(count(|o| matches!(o, Outcome::Off)), "off")
     )?;
     let mut blind: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut off: Vec<&str> = Vec::new();
     for verdict in &report.verdicts {
         match &verdict.outcome {
             Outcome::NotEvaluated(reason) => blind.entry(reason).or_default().push(&verdict.rule_id),
             Outcome::Failed(reason) => {
                 writeln!(to, "warning: rule {} failed: {}", verdict.rule_id, escape::terminal(reason))?;
             }
+            Outcome::Off => off.push(&verdict.rule_id),
             _ => {}
         }
+    }
+    if !off.is_empty() {
+        writeln!(to, "          switched off: {}", off.join(", "))?;
     }
     for (reason, rules) in blind {
         writeln!(to, "          not evaluated, because {}: {}", escape::terminal(reason), rules.join(", "))?;
@@ -84,6 +92,32 @@ fn listed(all: &[String]) -> String {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
+}
+
+/// Writes which entries of the configuration took findings out, and which have ended.
+pub fn write_tuning(tuned: &Tuned, to: &mut dyn Write) -> Result<()> {
+    for used in &tuned.applied {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let (findings, rules) = (used.findings, used.rules.len());
+        let what = match used.effect {
+            Effect::Allow => "allowed",
+            Effect::Silence => "silenced",
+        };
+        let until = used.end().map(|end| format!(" until {end}")).unwrap_or_default();
+        writeln!(
+            to,
+            "          {what} by '{}'{until}: {findings} finding{} of {rules} rule{}",
+            escape::terminal(&used.reason),
+            plural(findings),
+            plural(rules)
+        )?;
+    }
+    for ended in &tuned.expired {
+        let (reason, place) = (escape::terminal(&ended.reason), escape::terminal(&ended.place));
+        let end = ended.end().unwrap_or_default();
+        writeln!(to, "note: '{reason}' ({place}) ended {end} and has no effect; take it out or give it a later end")?;
+    }
+    Ok(())
 }
 
 /// Writes what each judged rule took, the dearest first.
@@ -146,4 +180,17 @@ pub fn as_json(verdict: &Verdict) -> serde_json::Value {
         "rows_matched": verdict.cost.matched,
         "rows": verdict.rows,
     })
+}
+
+/// What the configuration took out of the findings, as JSON.
+pub fn tuning_as_json(tuned: &Tuned) -> serde_json::Value {
+    let entry = |used: &Applied| {
+        json!({"reason": used.reason, "place": used.place, "expires": used.end(),
+               "findings": used.findings, "rules": used.rules})
+    };
+    let of = |effect: Effect| -> serde_json::Value {
+        tuned.applied.iter().filter(|used| used.effect == effect).map(entry).collect()
+    };
+    json!({"allowed": of(Effect::Allow), "silenced": of(Effect::Silence),
+           "expired": tuned.expired.iter().map(entry).collect::<Vec<_>>()})
 }

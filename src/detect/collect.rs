@@ -116,6 +116,7 @@ impl<'a> Collector<'a> {
                     .collect(),
                 lacks: Vec::new(),
                 evidence: group.evidence.into_iter().map(Arc::unwrap_or_clone).map(|place| place.3).collect(),
+                silenced: None,
             });
         }
         findings.sort_by(Finding::order);

@@ -28,6 +28,7 @@ mod sight;
 pub mod sigma;
 mod spelling;
 mod steps;
+mod tuning;
 mod verdict;
 
 pub use cost::Cost;
@@ -39,4 +40,5 @@ pub use rule::Rule;
 pub use runner::{Scans, judge, run};
 pub use shelf::{Overrides, Shelf};
 pub use sight::{Blind, Sight};
+pub use tuning::{Applied, Effect, Tuned, Tuning, Withheld};
 pub use verdict::{Outcome, Report, Verdict};

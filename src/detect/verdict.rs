@@ -44,12 +44,16 @@ pub struct Verdict {
 pub enum Outcome {
     /// This many findings.
     Fired(usize),
+    /// This many findings, all of which the configuration allows or silences.
+    Withheld(usize),
     /// Nothing, and the evidence was there.
     Quiet,
     /// The evidence is not there, because.
     NotEvaluated(String),
     /// The SQL failed, because.
     Failed(String),
+    /// The configuration switches the rule off.
+    Off,
 }
 
 impl Verdict {
@@ -61,13 +65,15 @@ impl Verdict {
 }
 
 impl Outcome {
-    /// `fired`, `quiet`, `not evaluated` or `failed`.
+    /// `fired`, `withheld`, `quiet`, `not evaluated`, `failed` or `off`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Outcome::Fired(_) => "fired",
+            Outcome::Withheld(_) => "withheld",
             Outcome::Quiet => "quiet",
             Outcome::NotEvaluated(_) => "not evaluated",
             Outcome::Failed(_) => "failed",
+            Outcome::Off => "off",
         }
     }
 
@@ -75,7 +81,8 @@ impl Outcome {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Outcome::NotEvaluated(reason) | Outcome::Failed(reason) => Some(reason),
-            Outcome::Fired(_) | Outcome::Quiet => None,
+            Outcome::Off => Some("the configuration switches it off"),
+            Outcome::Fired(_) | Outcome::Withheld(_) | Outcome::Quiet => None,
         }
     }
 }
