@@ -66,6 +66,7 @@ fn finding(number: usize) -> Finding {
         entities: serde_json::Map::new(),
         lacks: vec![],
         evidence: vec![],
+        silenced: None,
     }
 }
 

@@ -313,7 +313,11 @@ fn a_hunt_withholds_what_is_tuned_and_says_so() {
     let lake = folder.path().join("lake");
     let config = put(folder.path(), "own.toml", CONFIG.as_bytes());
     let arguments = ["hunt", &sample_data(), "--config", config.to_str().unwrap(), "--lake", lake.to_str().unwrap()];
-    let hunt = run_json(&[&arguments[..], &["--format", "json"]].concat());
+    let mut some = vec!["--format", "json"];
+    for rule in ["logging", "llmjacking", "enabled_models", "bypassed_vpc_endpoint", "resold_access"] {
+        some.extend(["--rule", rule]);
+    }
+    let hunt = run_json(&[&arguments[..], &some].concat());
     let shown = ids(&hunt["findings"]);
     for id in [
         "deleted_invocation_logging",
@@ -339,7 +343,7 @@ fn a_hunt_withholds_what_is_tuned_and_says_so() {
         (&2.into(), 2)
     );
     let silenced = tuning["silenced"][0]["findings"].as_i64().unwrap();
-    assert!(silenced > 0 && tuning["expired"][0]["reason"] == "long ago", "{tuning}");
+    assert!(silenced == 1 && tuning["expired"][0]["reason"] == "long ago", "{tuning}");
 
     let stored = query(&lake, "SELECT rule_id, silenced FROM findings ORDER BY rule_id");
     let marked: Vec<&Value> = stored.iter().filter(|row| row["silenced"] == "ticket 4711").collect();
@@ -366,7 +370,8 @@ fn a_preview_counts_and_stores_nothing() {
     assert!(run(&["ingest", &sample_data(), "--lake", place]).status.success());
     let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
     files(&lake, &mut before);
-    let whole = run_json(&["rules", "preview", "--lake", place, "--config", config, "--format", "json"]);
+    let families = ["rules", "preview", "enablement", "logging", "network", "prompts"];
+    let whole = run_json(&[&families[..], &["--lake", place, "--config", config, "--format", "json"]].concat());
     let table =
         run(&["rules", "preview", "enabled_models", "logging", "sagemaker", "--lake", place, "--config", config]);
     files(&lake, &mut after);
@@ -374,7 +379,8 @@ fn a_preview_counts_and_stores_nothing() {
 
     let rules = whole["rules"].as_array().unwrap();
     let of = |id: &str| rules.iter().find(|rule| rule["rule_id"] == id).unwrap_or_else(|| panic!("{id}"));
-    assert_eq!(rules.len(), Shelf::built_in().unwrap().rules().len());
+    let shelf = Shelf::built_in().unwrap();
+    assert_eq!(rules.len(), shelf.rules().iter().filter(|rule| families.contains(&rule.family.as_str())).count());
     let enabled = of("enabled_models");
     assert_eq!(
         (&enabled["off"], &enabled["outcome"], &enabled["findings"]),
@@ -437,8 +443,8 @@ fn filters_of_a_list_work_together() {
     let parts = ["T1562", "T1562.001", "T1562.007", "T1562.008"];
     expect(&["--tag", "T1562"], &|rule| has(rule, "attack", &parts));
     expect(&["--tag", "llm01"], &|rule| has(rule, "owasp", &["LLM01:2025"]));
-    expect(&["--tag", "LLM01:2025", "--tag", "LLM07:2025"], &|rule| {
-        has(rule, "owasp", &["LLM01:2025"]) && has(rule, "owasp", &["LLM07:2025"])
+    expect(&["--tag", "LLM01:2025", "--tag", "T1562.001"], &|rule| {
+        has(rule, "owasp", &["LLM01:2025"]) && has(rule, "attack", &["T1562.001"])
     });
     let atlas = all.iter().find_map(|rule| rule["atlas"][0].as_str()).expect("an ATLAS id");
     expect(&["--tag", &atlas.to_lowercase()], &|rule| {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 
-use super::{Cost, Outcome, Rule, Verdict, spelling};
+use super::{Outcome, Rule, Verdict, spelling};
 use crate::config::{Config, Exception};
 use crate::error::{Error, Result};
 use crate::findings::Finding;
@@ -109,14 +109,7 @@ impl Tuning {
     /// The rules to judge, and the verdicts of those that are switched off.
     pub fn switched_on(&self, rules: Vec<Rule>) -> (Vec<Rule>, Vec<Verdict>) {
         let (off, on): (Vec<Rule>, Vec<Rule>) = rules.into_iter().partition(|rule| self.is_off(&rule.id));
-        let verdict = |rule: Rule| Verdict {
-            rule_id: rule.id,
-            added: rule.added,
-            outcome: Outcome::Off,
-            rows: 0,
-            cost: Cost::default(),
-        };
-        (on, off.into_iter().map(verdict).collect())
+        (on, off.iter().map(|rule| Verdict::new(rule, Outcome::Off)).collect())
     }
 
     /// Takes out what an entry fits: the first one of the configuration, allow-lists before silences. `now` decides which

@@ -26,6 +26,9 @@ const MOST_PRINCIPALS: usize = 5;
 const WIDTH: u16 = 160;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "FINDINGS and PER DAY are before tuning, SHOWN is what allow-lists and silences leave. A day counts when the logs of the rule have events on it. Rules that are switched off are judged too.\n\nExamples:\n  trailhound rules preview\n  trailhound rules preview identity rules/mine/borrowed_root.toml --since 30d"
+)]
 pub struct Arguments {
     /// Ids, families, files or folders; all rules when none
     #[arg(value_name = "RULE")]
