@@ -236,10 +236,12 @@ impl RuleCounts {
         let mut counts = RuleCounts::default();
         for verdict in verdicts {
             match verdict.outcome {
-                Outcome::Fired(_) => counts.fired += 1,
+                // It found something, whoever gets to see it.
+                Outcome::Fired(_) | Outcome::Withheld(_) => counts.fired += 1,
                 Outcome::Quiet => counts.quiet += 1,
                 Outcome::NotEvaluated(_) => counts.not_evaluated += 1,
                 Outcome::Failed(_) => counts.failed += 1,
+                Outcome::Off => {}
             }
         }
         counts
