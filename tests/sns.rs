@@ -49,6 +49,7 @@ fn finding(number: usize) -> Finding {
         request_ids: vec![],
         entities: serde_json::Map::new(),
         evidence: vec![],
+        silenced: None,
     }
 }
 
