@@ -101,16 +101,19 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
 /// evidence of what was seen then.
 fn settled(rules: &[Rule], judged: &Report, window: &Window) -> Vec<Span> {
     let answered = |outcome: &Outcome| matches!(outcome, Outcome::Fired(_) | Outcome::Quiet);
-    let spans = rules.iter().zip(&judged.verdicts).filter(|(_, verdict)| answered(&verdict.outcome)).map(|(rule, _)| {
-        let slot = rule.slot();
-        Span {
-            rule_id: rule.id.clone(),
-            rule_version: rule.version(),
-            start: window.start.map(|start| slot.saturating_mul((start.timestamp_micros() - 1).div_euclid(slot) + 1)),
-            end: window.end.map(|end| slot.saturating_mul(end.timestamp_micros().div_euclid(slot))),
-            removes: false,
-        }
-    });
+    let spans =
+        rules.iter().zip(&judged.verdicts).filter(|(_, verdict)| answered(&verdict.outcome)).map(|(rule, _)| {
+            let slot = rule.slot();
+            Span {
+                rule_id: rule.id.clone(),
+                rule_version: rule.version(),
+                start: window
+                    .start
+                    .map(|start| slot.saturating_mul((start.timestamp_micros() - 1).div_euclid(slot) + 1)),
+                end: window.end.map(|end| slot.saturating_mul(end.timestamp_micros().div_euclid(slot))),
+                removes: false,
+            }
+        });
     spans.collect()
 }
 
@@ -170,10 +173,10 @@ fn show(
             summary::write(read, &mut talk).map_err(failed)?;
         }
         verdicts::write(judged, &mut talk).map_err(failed)?;
+        verdicts::write_tuning(tuned, &mut talk).map_err(failed)?;
         if let Some(damage) = damage {
             damage::write(damage, &mut talk).map_err(failed)?;
         }
-        verdicts::write_tuning(tuned, &mut talk).map_err(failed)?;
         if arguments.explain_cost {
             verdicts::write_costs(judged, &mut talk).map_err(failed)?;
         }

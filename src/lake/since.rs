@@ -8,8 +8,8 @@ use datafusion::catalog::TableProvider;
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::Action;
 
-use super::files::File;
 use super::Journal;
+use super::files::File;
 use super::provider::Snapshot;
 use crate::error::{Error, Result, chain};
 use crate::table::{DATE, Table};

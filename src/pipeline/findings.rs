@@ -250,9 +250,9 @@ fn wanted(findings: &[Finding], settled: &[Span], reach: Option<Duration>) -> Da
 
 /// What rows of the findings table are.
 fn describe(batch: &RecordBatch) -> Result<Vec<Row>> {
-    let (ids, rules, versions) =
-        (texts(batch, "finding_id")?, texts(batch, "rule_id")?, texts(batch, "rule_version")?);
-    let times = batch.column_by_name("last_seen").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+    let (ids, rules, versions) = (texts(batch, "finding_id")?, texts(batch, "rule_id")?, texts(batch, "rule_version")?);
+    let times =
+        batch.column_by_name("last_seen").and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
     let times = times.ok_or_else(|| Error::Lake("the table of findings has no times".into()))?;
     let prints = prints(batch)?;
     Ok(prints
@@ -278,7 +278,8 @@ fn prints(batch: &RecordBatch) -> Result<Vec<u64>> {
         }
     }
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
-    let rows = RowConverter::new(fields).and_then(|converter| converter.convert_columns(&columns)).map_err(unreadable)?;
+    let rows =
+        RowConverter::new(fields).and_then(|converter| converter.convert_columns(&columns)).map_err(unreadable)?;
     Ok(rows.iter().map(|row| xxh3_64(row.as_ref())).collect())
 }
 

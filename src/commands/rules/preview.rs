@@ -11,7 +11,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use serde_json::{Value, json};
 
-use super::super::shared::{LakeArguments, run_id};
+use super::super::shared::{LakeArguments, prices, run_id};
 use super::super::verdicts;
 use crate::config::{Config, parse_instant};
 use crate::detect::{self, Report, Rule, Scans, Shelf, Tuned, Tuning, Withheld};
@@ -80,7 +80,7 @@ pub async fn run(arguments: Arguments, folder: Option<&Path>, page: &mut String)
     let (rules, tuning) = choose(&arguments.names, folder, &config)?;
     let settings = arguments.lake.settings(&config)?;
     let lake = arguments.lake.open_existing(&config).await?;
-    let engine = Engine::new(settings.clone(), lake.providers().await?).await?;
+    let engine = Engine::with_prices(settings.clone(), lake.providers().await?, prices(&config)?).await?;
     let window = Window { start: arguments.since, end: arguments.until, lookback: Duration::zero() };
     let mut judged = detect::run(&engine, &rules, &window, settings.threads, Scans::Shared, &run_id()).await?;
     let mut found = count(&judged.findings);
