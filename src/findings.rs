@@ -23,7 +23,7 @@ pub static FINDINGS: Table = Table {
     columns: &COLUMNS,
 };
 
-static COLUMNS: [Column; 36] = [
+static COLUMNS: [Column; 38] = [
     searched(
         "finding_id",
         Kind::Text,
@@ -56,7 +56,11 @@ static COLUMNS: [Column; 36] = [
     column("run_id", Kind::Text, "run that wrote the finding"),
     column("event_ids", Kind::Texts, "CloudTrail event ids, 50 at most"),
     column("request_ids", Kind::Texts, "request ids, 50 at most"),
-    column("children", Kind::Texts, "ids of the findings that together are this incident, 50 at most; empty when it is none"),
+    column(
+        "children",
+        Kind::Texts,
+        "ids of the findings that together are this incident, 50 at most; empty when it is none",
+    ),
     column("atlas", Kind::Texts, "MITRE ATLAS technique ids"),
     column("attack", Kind::Texts, "MITRE ATT&CK technique ids"),
     column("owasp", Kind::Texts, "OWASP ids with edition"),

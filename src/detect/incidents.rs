@@ -177,6 +177,8 @@ impl<'a> Incident<'a> {
             event_ids: Vec::new(),
             request_ids: Vec::new(),
             children: children.iter().map(|(_, child)| child.finding_id.clone()).collect(),
+            lacks: Vec::new(),
+            silenced: None,
             entities: self.entities,
             evidence: children.iter().take(MOST_EVIDENCE).map(evidence).collect(),
         }

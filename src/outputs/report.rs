@@ -23,14 +23,14 @@ pub fn write(findings: &[Finding], to: &mut dyn Write) -> Result<()> {
     if findings.is_empty() {
         return writeln!(to, "No findings.");
     }
-    let (incidents, findings): (Vec<&Finding>, Vec<&Finding>) =
+    let (incidents, single): (Vec<&Finding>, Vec<&Finding>) =
         findings.iter().partition(|finding| !finding.children.is_empty());
     if !incidents.is_empty() {
         writeln!(to, "INCIDENTS ({})\n", incidents.len())?;
         incidents.into_iter().try_for_each(|incident| write_incident(incident, to))?;
     }
     for severity in SEVERITIES {
-        let group: Vec<&Finding> = findings.iter().copied().filter(|f| f.rule.severity == severity).collect();
+        let group: Vec<&Finding> = single.iter().copied().filter(|f| f.rule.severity == severity).collect();
         if group.is_empty() {
             continue;
         }

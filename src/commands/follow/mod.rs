@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use super::shared::{LakeArguments, TalkArguments, WAITING_SHARE, run_id};
 use super::summary::{self, grouped};
 use crate::config::{self, Config};
-use crate::detect::{self, Shelf};
+use crate::detect::{self, Shelf, Tuning};
 use crate::error::{Error, Result};
 use crate::intake::arrivals::{Arrivals, Pace};
 use crate::intake::{Intake, Options};
@@ -77,7 +77,7 @@ pub struct Arguments {
     /// Folder with rules of your own; they win over built-in rules of the same id
     #[arg(long, value_name = "FOLDER")]
     rules: Option<PathBuf>,
-    /// Judge only these rules or families
+    /// Judge only these rules or families; a chain brings the rules that it is made of
     #[arg(long = "rule", value_name = "ID")]
     only: Vec<String>,
     /// Largest object after decompression; larger ones go to quarantine [default: 512MiB]
@@ -100,7 +100,8 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         ..Pace::default()
     };
     let shelf = Shelf::load(arguments.rules.as_deref().or(config.rules.as_deref()), &config.params)?;
-    let rules = shelf.select(&arguments.only)?;
+    let tuning = Tuning::read(&config, shelf.rules())?;
+    let (rules, _) = tuning.switched_on(shelf.select_with_steps(&arguments.only)?);
     let bar = status::bar(arguments.talk.quiet || arguments.outputs.iter().any(|output| output == "-"));
     logging::start(arguments.log_format, arguments.talk.quiet, &bar)?;
     let listener = listener(&arguments).await?;
@@ -115,7 +116,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     let board = Board::new(Standing::new(Utc::now()));
     let watcher = listener.map(|listener| tokio::spawn(health::serve(listener, board.clone())));
     let line = tokio::spawn(status::keep(board.clone(), bar.clone()));
-    let rooms = Rooms { lake, intake, arrivals, channels, rules };
+    let rooms = Rooms { lake, intake, arrivals, channels, rules, tuning };
     let outcome = follow(rooms, &how, &board, stopped()).await;
     line.abort();
     if let Some(watcher) = watcher {

@@ -12,7 +12,7 @@ use super::memo::Memo;
 use super::revisits::Revisits;
 use super::standing::StreamState;
 use super::watermark::{Delays, Stream, Watermarks};
-use crate::detect::{self, Live, Outcome, Rule};
+use crate::detect::{self, Live, Outcome, Rule, Tuning};
 use crate::engine::{Engine, Settings, sql_error};
 use crate::error::{Error, Result};
 use crate::findings::{FINDINGS, Finding};
@@ -36,6 +36,7 @@ pub struct Judge {
     revisits: Revisits,
     settings: Settings,
     run_id: String,
+    tuning: Tuning,
     /// How far apart the times of one finding may be: the longest slot of any rule.
     reach: Duration,
 }
@@ -58,6 +59,7 @@ impl Judge {
     pub async fn resume(
         lake: &Lake,
         rules: Vec<Rule>,
+        tuning: Tuning,
         delays: Delays,
         settings: Settings,
         run_id: &str,
@@ -78,6 +80,7 @@ impl Judge {
             revisits,
             settings,
             run_id: run_id.to_owned(),
+            tuning,
             reach,
         })
     }
@@ -119,7 +122,8 @@ impl Judge {
                 self.revisits.touch(rule, minutes);
             }
         }
-        let kept = self.shelved.keep(lake, journal, &touched.findings, &[], Some(self.reach)).await?;
+        let findings = self.tuned(touched.findings);
+        let kept = self.shelved.keep(lake, journal, &findings, &[], Some(self.reach)).await?;
         self.position = now;
         let mut failed = Vec::new();
         for (index, reason) in touched.failed {
@@ -128,7 +132,7 @@ impl Judge {
             let concerned = rule.logs.iter().filter_map(|log| minutes.get(log.as_str())).flatten().copied().collect();
             self.revisits.touch(rule, &concerned);
         }
-        Ok(Judged { failed, ..self.judged(kept, touched.findings) })
+        Ok(Judged { failed, ..self.judged(kept, findings) })
     }
 
     /// Lets rules look again where new rows touched them, up to where the logs are complete; everywhere when `all` is there.
@@ -186,7 +190,8 @@ impl Judge {
             }
         }
         spans.retain(|span| !failed.contains_key(&span.rule_id));
-        let kept = self.shelved.keep(lake, journal, &report.findings, &spans, Some(self.reach)).await?;
+        let findings = self.tuned(report.findings);
+        let kept = self.shelved.keep(lake, journal, &findings, &spans, Some(self.reach)).await?;
         for (rule, complete) in &done {
             if !failed.contains_key(&rule.id) {
                 self.revisits.done(rule, *complete);
@@ -195,17 +200,25 @@ impl Judge {
         let fired = report.verdicts.iter().filter(|verdict| matches!(verdict.outcome, Outcome::Fired(_))).count();
         let quiet = report.verdicts.len() - fired - failed.len();
         let failed = failed.into_iter().map(|(rule, reason)| format!("{rule}: {reason}")).collect();
-        Ok(Judged { fired, quiet, failed, ..self.judged(kept, report.findings) })
+        Ok(Judged { fired, quiet, failed, ..self.judged(kept, findings) })
+    }
+
+    /// Findings to store, after the allow-lists and silences of the configuration.
+    fn tuned(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        let mut tuned = self.tuning.apply(findings, Utc::now());
+        tuned.kept.append(&mut tuned.silenced);
+        tuned.kept
     }
 
     /// What a change of the stored findings means: the new ones, which rules over findings have to look at.
     fn judged(&mut self, kept: Kept, findings: Vec<Finding>) -> Judged {
         let new: BTreeSet<String> = kept.new.into_iter().collect();
-        let new: Vec<Finding> = findings.into_iter().filter(|finding| new.contains(&finding.finding_id)).collect();
+        let mut new: Vec<Finding> = findings.into_iter().filter(|finding| new.contains(&finding.finding_id)).collect();
         let minutes = new.iter().map(|finding| finding.last_seen.timestamp_micros().div_euclid(MINUTE)).collect();
         for rule in self.live.rules().iter().filter(|rule| reads_findings(rule)) {
             self.revisits.touch(rule, &minutes);
         }
+        new.retain(|finding| finding.silenced.is_none());
         Judged { new, ..Judged::default() }
     }
 

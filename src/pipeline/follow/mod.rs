@@ -16,6 +16,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::{filter_record_batch, is_null};
+use datafusion::arrow::error::ArrowError;
 use indicatif::ProgressBar;
 
 pub use judge::Judged;
@@ -24,7 +27,7 @@ pub use watermark::Delays;
 
 use super::ingest::{Ingest, Reading, unread};
 use super::summary::Summary;
-use crate::detect::Rule;
+use crate::detect::{Rule, Tuning};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::findings::FINDINGS;
@@ -79,6 +82,8 @@ pub struct Rooms {
     pub channels: Channels,
     /// What is looked for.
     pub rules: Vec<Rule>,
+    /// What is not told of it.
+    pub tuning: Tuning,
 }
 
 /// Follows until `stop` is done, or until the sources end. Returns what was read, and how many findings were new.
@@ -89,11 +94,11 @@ pub async fn follow(
     stop: impl Future<Output = ()>,
 ) -> Result<(Summary, u64)> {
     let began = Instant::now();
-    let Rooms { lake, intake, arrivals, mut channels, rules } = rooms;
+    let Rooms { lake, intake, arrivals, mut channels, rules, tuning } = rooms;
     let bar = ProgressBar::hidden();
     let reading = Reading::new(&lake, &intake, &how.ingest, &bar)?;
     let journal = lake.begin_in_spans(SPAN).await?;
-    let judge = Judge::resume(&lake, rules, how.delays.clone(), how.engine.clone(), &how.ingest.run_id).await?;
+    let judge = Judge::resume(&lake, rules, tuning, how.delays.clone(), how.engine.clone(), &how.ingest.run_id).await?;
     let told = match channels.position() {
         Some(position) => position,
         None => journal.position()?.get(FINDINGS.name).copied().unwrap_or_default(),
@@ -305,7 +310,7 @@ impl Follower<'_> {
     /// Tells the channels of findings that were added to the lake, by whomever.
     async fn tell(&mut self) -> Result<()> {
         for commit in self.journal.appended_since(&FINDINGS, self.told).await? {
-            self.channels.offer(commit.version, &commit.rows).await?;
+            self.channels.offer(commit.version, &told(&commit.rows)?).await?;
             self.told = commit.version;
         }
         Ok(())
@@ -372,6 +377,13 @@ impl Follower<'_> {
             }
         }));
     }
+}
+
+/// The findings of a commit that are told: those that no silence covers.
+fn told(rows: &RecordBatch) -> Result<RecordBatch> {
+    let failed = |e: ArrowError| Error::Lake(format!("cannot read stored findings: {e}"));
+    let Some(silenced) = rows.column_by_name("silenced") else { return Ok(rows.clone()) };
+    filter_record_batch(rows, &is_null(silenced).map_err(failed)?).map_err(failed)
 }
 
 /// Shows that the process runs, also while a long step does.
