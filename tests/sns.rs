@@ -49,6 +49,8 @@ fn finding(number: usize) -> Finding {
         request_ids: vec![],
         entities: serde_json::Map::new(),
         evidence: vec![],
+        children: vec![],
+        lacks: vec![],
         silenced: None,
     }
 }
