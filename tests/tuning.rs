@@ -66,6 +66,8 @@ fn finding(entities: Value, rows: &[Value], event_count: i64) -> Finding {
         request_ids: texts(),
         entities: entities.as_object().expect("an object").clone(),
         evidence: rows.iter().map(Value::to_string).collect(),
+        children: Vec::new(),
+        lacks: Vec::new(),
         silenced: None,
     }
 }

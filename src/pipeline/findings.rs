@@ -47,6 +47,8 @@ pub struct Kept {
     pub changed: usize,
     /// Findings that are no longer true.
     pub gone: usize,
+    /// Times of the last events of all of these, as they were and as they are: microseconds UTC.
+    pub times: Vec<i64>,
 }
 
 /// The findings of a lake. Remembers which file has which.
@@ -74,6 +76,7 @@ struct Change {
     /// Path -> ids whose rows leave it.
     leaving: HashMap<String, HashSet<String>>,
     gone: usize,
+    times: Vec<i64>,
 }
 
 impl Shelved {
@@ -112,6 +115,7 @@ impl Shelved {
                 Ok(()) => {
                     kept.changed = change.changed.len();
                     kept.gone = change.gone;
+                    kept.times.extend(change.times);
                     return Ok(kept);
                 }
             }
@@ -166,6 +170,7 @@ impl Shelved {
                     }
                 };
                 if leaves {
+                    change.times.push(row.last_seen);
                     change.leaving.entry(file.path.clone()).or_default().insert(row.id.clone());
                 }
             }
@@ -174,6 +179,8 @@ impl Shelved {
             let id = findings.get(i).map(|finding| finding.finding_id.as_str());
             id.is_some_and(|id| !stored.contains(id) && now.get(id) == Some(&i))
         }));
+        let touched = change.new.iter().chain(&change.changed).filter_map(|&index| findings.get(index));
+        change.times.extend(touched.map(|finding| finding.last_seen.timestamp_micros()));
         change
     }
 

@@ -210,11 +210,11 @@ impl Judge {
         tuned.kept
     }
 
-    /// What a change of the stored findings means: the new ones, which rules over findings have to look at.
+    /// What a change of the stored findings means: the new ones, and that rules over findings have to look again.
     fn judged(&mut self, kept: Kept, findings: Vec<Finding>) -> Judged {
+        let minutes = kept.times.iter().map(|time| time.div_euclid(MINUTE)).collect();
         let new: BTreeSet<String> = kept.new.into_iter().collect();
         let mut new: Vec<Finding> = findings.into_iter().filter(|finding| new.contains(&finding.finding_id)).collect();
-        let minutes = new.iter().map(|finding| finding.last_seen.timestamp_micros().div_euclid(MINUTE)).collect();
         for rule in self.live.rules().iter().filter(|rule| reads_findings(rule)) {
             self.revisits.touch(rule, &minutes);
         }
