@@ -156,7 +156,7 @@ enum Sense {
 }
 
 async fn sense(outlet: &Outlet, message: Message) -> (Held, Sense) {
-    let Message { held, body } = message;
+    let Message { held, body, again } = message;
     let named = match message::read(&body) {
         Meaning::Objects(named) => named,
         Meaning::Nothing => return (held, Sense::Nothing),
@@ -166,7 +166,7 @@ async fn sense(outlet: &Outlet, message: Message) -> (Held, Sense) {
     for object in named {
         let bucket = object.bucket.clone();
         let place = names::object(&bucket, &object.key);
-        match listed(outlet, object).await {
+        match listed(outlet, object, again).await {
             Ok(Some(listed)) => found.push(prefixes::found(&bucket, listed, 0)),
             Ok(None) => {
                 let reason = "was announced and is not there any more; it was deleted or moved".to_owned();
@@ -178,10 +178,12 @@ async fn sense(outlet: &Outlet, message: Message) -> (Held, Sense) {
     (held, Sense::Objects(found, problems))
 }
 
-async fn listed(outlet: &Outlet, object: Named) -> Result<Option<Listed>, String> {
+/// The object as a listing would show it; S3 is asked when the message leaves something open, and when the message comes
+/// again: the object may have been deleted or replaced since, and then what the message says can never be read.
+async fn listed(outlet: &Outlet, object: Named, again: bool) -> Result<Option<Listed>, String> {
     let Named { bucket, key, size, version, time } = object;
     match (size, version) {
-        (Some(size), Some(version)) => Ok(Some(Listed { key, size, version, modified: time })),
+        (Some(size), Some(version)) if !again => Ok(Some(Listed { key, size, version, modified: time })),
         _ => outlet.intake.s3.look(&bucket, &key).await.map_err(|refusal| refusal.reason),
     }
 }

@@ -50,6 +50,8 @@ struct Receipt {
 pub(super) struct Message {
     pub held: Held,
     pub body: String,
+    /// True when it was received before, by this process or another, and not finished.
+    pub again: bool,
 }
 
 /// The right to a message. Dropped, the message comes again when its visibility runs out.
@@ -102,6 +104,7 @@ impl Queue {
         let request = self.client.receive_message().queue_url(&self.url).max_number_of_messages(BATCH as i32);
         let request = request.wait_time_seconds(wait.as_secs().min(20) as i32).visibility_timeout(self.visibility);
         let request = request.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+        let request = request.message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
         let answer = request.send().await.map_err(|error| explain(&error))?;
         let mut messages = Vec::new();
         let received = answer.messages.unwrap_or_default();
@@ -112,11 +115,14 @@ impl Queue {
             if self.held().insert(id.clone(), receipt).is_some() {
                 continue;
             }
-            let sent = message.attributes.as_ref().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
+            let attributes = message.attributes.unwrap_or_default();
+            let times = attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount);
+            let again = times.is_some_and(|times| times != "1");
+            let sent = attributes.get(&MessageSystemAttributeName::SentTimestamp);
             let sent = sent.and_then(|millis| DateTime::<Utc>::from_timestamp_millis(millis.parse().ok()?));
             let number = self.status.took(1, sent);
             let held = Held { queue: self.clone(), id, number, finished: false };
-            messages.push(Message { held, body: message.body.unwrap_or_default() });
+            messages.push(Message { held, body: message.body.unwrap_or_default(), again });
         }
         Ok((count, messages))
     }
