@@ -100,6 +100,14 @@ async fn all(arrivals: &mut Arrivals) -> Vec<Arrival> {
     all
 }
 
+/// Ten by ten: moto loses deletions that come at the same time.
+async fn finish(mut arrivals: Vec<Arrival>) {
+    while !arrivals.is_empty() {
+        let rest = arrivals.split_off(arrivals.len().min(10));
+        Arrival::all_done(std::mem::replace(&mut arrivals, rest)).await;
+    }
+}
+
 fn identities(arrivals: &[Arrival]) -> Vec<(String, u64, String)> {
     let found = arrivals.iter().flat_map(|arrival| &arrival.found);
     let mut all: Vec<_> = found.map(|found| (found.uri.clone(), found.size, found.version.clone())).collect();
@@ -251,12 +259,12 @@ async fn a_flood_waits_in_the_queue_and_stopping_gives_back_what_nobody_took() {
     taken.extend(all(&mut arrivals).await);
     let count = taken.len() as u64;
     assert!((100..=212).contains(&count), "{count}");
-    Arrival::all_done(taken).await;
+    finish(taken).await;
     assert_eq!((case.left().await, arrivals.state()[0].in_flight), (300 - count, 0));
     // What was given back is there for others at once.
     let mut rest = case.start(&case.url, once());
     let rest = all(&mut rest).await;
     assert_eq!(rest.len() as u64, 300 - count);
-    Arrival::all_done(rest).await;
+    finish(rest).await;
     assert_eq!(case.left().await, 0);
 }
