@@ -1,4 +1,4 @@
-//! Judging what arrives: single rows at once, everything else where new rows touched it, as far as the logs are complete.
+//! Judging what arrives: single rows at once, all else where new rows touched it and the logs are complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -31,11 +31,11 @@ use crate::detect::{Rule, Tuning};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::findings::FINDINGS;
-use crate::intake::arrivals::{Arrival, Arrivals, SourceState};
+use crate::intake::arrivals::{Arrival, Arrivals};
 use crate::intake::{Found, Intake};
 use crate::lake::{Journal, Lake};
 use crate::logs::framing;
-use crate::outputs::channels::{ChannelState, Channels};
+use crate::outputs::channels::Channels;
 use judge::Judge;
 
 /// How a follower goes.
@@ -416,36 +416,4 @@ fn gather(first: Arrival, arrivals: &mut Arrivals) -> Vec<Arrival> {
         turn.push(next);
     }
     turn
-}
-
-impl From<SourceState> for Source {
-    fn from(state: SourceState) -> Source {
-        Source {
-            name: state.source,
-            kind: state.kind,
-            waiting: state.waiting,
-            in_flight: state.in_flight,
-            received: state.received,
-            finished: state.finished,
-            refused: state.refused,
-            dead_letters: state.dead_letters,
-            oldest: state.oldest,
-            failures: state.failures,
-            trouble: state.trouble,
-            caught_up: state.caught_up,
-        }
-    }
-}
-
-impl From<ChannelState> for Channel {
-    fn from(state: ChannelState) -> Channel {
-        Channel {
-            name: state.name,
-            kind: state.kind.as_str(),
-            delivered: state.delivered,
-            waiting: state.waiting,
-            failures: state.failures,
-            trouble: state.trouble,
-        }
-    }
 }

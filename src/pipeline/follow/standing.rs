@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 
 use crate::detect::{Outcome, Verdict};
 use crate::findings::Severity;
+use crate::intake::arrivals::SourceState;
 use crate::logs::LOG_TYPES;
+use crate::outputs::channels::ChannelState;
 use crate::pipeline::Summary;
 
 /// Where a follower stands, shared between its loop and those who watch it.
@@ -272,6 +274,38 @@ impl Spread {
     /// Seconds of all together.
     pub fn sum(&self) -> f64 {
         self.sum
+    }
+}
+
+impl From<SourceState> for Source {
+    fn from(state: SourceState) -> Source {
+        Source {
+            name: state.source,
+            kind: state.kind,
+            waiting: state.waiting,
+            in_flight: state.in_flight,
+            received: state.received,
+            finished: state.finished,
+            refused: state.refused,
+            dead_letters: state.dead_letters,
+            oldest: state.oldest,
+            failures: state.failures,
+            trouble: state.trouble,
+            caught_up: state.caught_up,
+        }
+    }
+}
+
+impl From<ChannelState> for Channel {
+    fn from(state: ChannelState) -> Channel {
+        Channel {
+            name: state.name,
+            kind: state.kind.as_str(),
+            delivered: state.delivered,
+            waiting: state.waiting,
+            failures: state.failures,
+            trouble: state.trouble,
+        }
     }
 }
 
