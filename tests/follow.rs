@@ -176,7 +176,8 @@ fn logs_that_come_in_parts_give_what_one_hunt_gives() {
     place.follow_once();
     same_lakes(&place.path("lake"), &place.hunted());
     told_once(&place, &place.path("lake"));
-    let found = query(place.path("lake").as_ref(), "SELECT count(*) AS n, count(DISTINCT rule_id) AS rules FROM findings");
+    let found =
+        query(place.path("lake").as_ref(), "SELECT count(*) AS n, count(DISTINCT rule_id) AS rules FROM findings");
     assert!(found[0]["n"].as_u64() > Some(10) && found[0]["rules"].as_u64() > Some(5), "{found:?}");
 }
 

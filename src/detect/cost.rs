@@ -56,7 +56,7 @@ impl Cost {
         self.scanning += leaf.time();
         match leaf.alone() {
             None => self.shared += 1,
-            Some(plan) => self.add_alone(plan),
+            Some(plan) => self.add_alone(&plan),
         }
     }
 

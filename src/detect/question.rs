@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, col};
 use futures::StreamExt;
@@ -109,6 +110,12 @@ impl Question {
             waiting.extend(children);
         }
         true
+    }
+
+    /// The same question for other rows of its leaves.
+    pub fn again(&self) -> Result<Question, String> {
+        let plan = reset_plan_states(self.plan.clone()).map_err(|error| sql_error(error).to_string())?;
+        Ok(Question { plan, context: self.context.clone(), cost: Cost::default() })
     }
 
     /// Gathers the fresh rows of `rule`, for which this was planned.

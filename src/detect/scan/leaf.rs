@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
@@ -40,7 +40,7 @@ pub struct Leaf {
     pub keys: Keys,
     kept: Mutex<Kept>,
     full: AtomicBool,
-    answer: OnceLock<Answer>,
+    answer: Mutex<Option<Answer>>,
     examined: AtomicU64,
     matched: AtomicU64,
     nanoseconds: AtomicU64,
@@ -76,7 +76,7 @@ impl Leaf {
             keys,
             kept: Mutex::default(),
             full: AtomicBool::new(false),
-            answer: OnceLock::new(),
+            answer: Mutex::default(),
             examined: AtomicU64::new(0),
             matched: AtomicU64::new(0),
             nanoseconds: AtomicU64::new(0),
@@ -130,11 +130,29 @@ impl Leaf {
     }
 
     /// The plan that reads the table for it alone, when its rows did not fit in memory.
-    pub fn alone(&self) -> Option<&Arc<dyn ExecutionPlan>> {
-        match self.answer.get() {
-            Some(Answer::Alone { plan, .. }) => Some(plan),
+    pub fn alone(&self) -> Option<Arc<dyn ExecutionPlan>> {
+        match &*self.answer() {
+            Some(Answer::Alone { plan, .. }) => Some(plan.clone()),
             _ => None,
         }
+    }
+
+    /// Forgets its rows, for another scan.
+    pub(super) fn reopen(&self) {
+        *self.kept() = Kept::default();
+        *self.answer() = None;
+        self.full.store(false, Ordering::Relaxed);
+        if let Some(minutes) = &self.minutes {
+            minutes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self) -> MutexGuard<'_, Option<Answer>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True when no more rows are wanted.
@@ -151,7 +169,7 @@ impl Leaf {
 
     /// Keeps rows, or gives up keeping any when the budget is used up.
     pub(super) fn keep(&self, partition: usize, rows: RecordBatch, budget: &Arc<Budget>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         if self.is_closed() {
             return;
         }
@@ -166,7 +184,7 @@ impl Leaf {
     /// Gives up keeping rows. Also for conditions that fail on a row: read alone, that row may be passed over for another
     /// reason, and else the failure shows there.
     pub(super) fn give_up(&self) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         self.full.store(true, Ordering::Relaxed);
         *kept = Kept::default();
     }
@@ -176,7 +194,7 @@ impl Leaf {
     where
         F: AsyncFnOnce(&Leaf) -> PlanResult<Arc<dyn ExecutionPlan>>,
     {
-        let Kept { mut pieces, held } = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let Kept { mut pieces, held } = std::mem::take(&mut *self.kept());
         let answer = if self.is_closed() {
             Answer::Alone { plan: alone(self).await?, started: AtomicBool::new(false) }
         } else {
@@ -187,8 +205,7 @@ impl Leaf {
             }
             Answer::Rows { batches, _held: held }
         };
-        // Each leaf is closed once, by the one scan that reads it.
-        let _ = self.answer.set(answer);
+        *self.answer() = Some(answer);
         Ok(())
     }
 }
@@ -271,7 +288,7 @@ impl ExecutionPlan for LeafExec {
         if partition != 0 {
             return internal_err!("a leaf has one partition");
         }
-        match self.leaf.answer.get() {
+        match &*self.leaf.answer() {
             Some(Answer::Rows { batches, .. }) => {
                 Ok(Box::pin(MemoryStream::try_new(batches.clone(), self.leaf.schema.clone(), None)?))
             }

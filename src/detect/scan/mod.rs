@@ -14,11 +14,15 @@ mod table;
 
 use std::sync::Arc;
 
-pub use keys::{DISPATCH, Keys};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
+
+pub use keys::Keys;
 pub use leaf::{LEAF, Leaf, leaves};
 
 use crate::engine::{Engine, sql_error};
 use crate::error::Result;
+use crate::table::Table;
 use memory::Budget;
 use table::SharedTable;
 pub use table::is_selective;
@@ -64,13 +68,48 @@ impl SharedScans {
     /// want rows of some kinds, and once for those that have to see every row.
     pub async fn read(&self) -> Result<()> {
         for table in &self.tables {
-            let (keyed, unkeyed): (Vec<_>, Vec<_>) =
-                table.take_leaves().into_iter().partition(|leaf| !leaf.keys.is_empty());
-            for leaves in [keyed, unkeyed] {
-                if !leaves.is_empty() {
-                    group::read(&self.engine, table.inner(), &leaves, &self.budget).await.map_err(sql_error)?;
-                }
+            self.read_for(table.inner(), table.take_leaves()).await?;
+        }
+        Ok(())
+    }
+
+    /// The queries that were planned since the last call can be asked again and again, each time over other rows.
+    pub fn hold(self) -> HeldScans {
+        let leaves = self.tables.iter().map(|table| table.take_leaves()).collect();
+        HeldScans { leaves, scans: self }
+    }
+
+    async fn read_for(&self, table: &Arc<dyn TableProvider>, leaves: Vec<Arc<Leaf>>) -> Result<()> {
+        let (keyed, unkeyed): (Vec<_>, Vec<_>) = leaves.into_iter().partition(|leaf| !leaf.keys.is_empty());
+        for leaves in [keyed, unkeyed] {
+            if !leaves.is_empty() {
+                group::read(&self.engine, table, &leaves, &self.budget).await.map_err(sql_error)?;
             }
+        }
+        Ok(())
+    }
+}
+
+/// Leaves of queries that stay planned while rows come and go.
+#[derive(Debug)]
+pub struct HeldScans {
+    /// Of the order of the engine's tables.
+    leaves: Vec<Vec<Arc<Leaf>>>,
+    scans: SharedScans,
+}
+
+impl HeldScans {
+    /// Gives all leaves the rows of these tables, in place of those that they have. A table that is not given is empty.
+    pub async fn read(&self, tables: &[(&'static Table, Arc<dyn TableProvider>)]) -> Result<()> {
+        let own = self.scans.engine.tables().zip(&self.scans.tables).zip(&self.leaves);
+        for ((table, shared), leaves) in own {
+            leaves.iter().for_each(|leaf| leaf.reopen());
+            let given = tables.iter().find(|(given, _)| given.name == table.name);
+            let provider = match given {
+                Some((_, provider)) => provider.clone(),
+                None => Arc::new(EmptyTable::new(shared.inner().schema())),
+            };
+            self.scans.read_for(&provider, leaves.clone()).await?;
         }
         Ok(())
     }

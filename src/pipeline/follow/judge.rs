@@ -7,6 +7,8 @@ use chrono::{DateTime, Duration, Utc};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::catalog::TableProvider;
+use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::memo::Memo;
 use super::revisits::Revisits;
@@ -58,6 +60,7 @@ impl Judge {
     /// Goes on where the last follower of the lake stopped.
     pub async fn resume(
         lake: &Lake,
+        journal: &Journal,
         rules: Vec<Rule>,
         tuning: Tuning,
         delays: Delays,
@@ -72,8 +75,13 @@ impl Judge {
             }
         }
         let reach = rules.iter().map(|rule| rule.quiet).max().unwrap_or_default();
+        let engine = Engine::new(settings.clone(), journal.providers()?).await?;
+        let (live, failed) = Live::plan(&engine, rules, settings.threads).await?;
+        for failure in failed {
+            tracing::warn!(rule = %failure.escape_debug(), "a rule cannot be planned; it is not judged");
+        }
         Ok(Judge {
-            live: Live::new(rules),
+            live,
             shelved: Shelved::default(),
             position: memo.position,
             marks: Watermarks::new(delays, memo.streams),
@@ -108,15 +116,14 @@ impl Judge {
         for table in logs {
             tables.push((table, journal.added_since(table, &self.position).await?));
         }
-        let engine = Engine::new(self.settings.clone(), tables).await?;
         let mut minutes = BTreeMap::new();
-        for log in LOG_TYPES {
-            let found = self.survey(&engine, log.name).await?;
+        for (table, rows) in &tables {
+            let found = self.survey(table.name, rows.clone()).await?;
             if !found.is_empty() {
-                minutes.insert(log.name, found);
+                minutes.insert(table.name, found);
             }
         }
-        let touched = self.live.touch(&engine, &minutes, self.settings.threads, &self.run_id).await?;
+        let touched = self.live.touch(&tables, &minutes, &self.run_id).await?;
         for (index, minutes) in &touched.minutes {
             if let Some(rule) = self.live.rules().get(*index) {
                 self.revisits.touch(rule, minutes);
@@ -223,19 +230,24 @@ impl Judge {
     }
 
     /// Takes note of the streams of a log; returns the minutes in which it has rows.
-    async fn survey(&mut self, engine: &Engine, log: &'static str) -> Result<BTreeSet<i64>> {
+    async fn survey(&mut self, log: &'static str, rows: Arc<dyn TableProvider>) -> Result<BTreeSet<i64>> {
+        // Stored columns.
         let account = match log {
-            "cloudtrail" => "coalesce(recipientaccountid, useridentity.accountid)",
+            "cloudtrail" => "coalesce(recipientaccountid, useridentity_accountid)",
             "bedrock" => "accountid",
             _ => "account_id",
         };
         let region = if log == "cloudtrail" { "awsregion" } else { "region" };
         let sql = format!(
             "SELECT coalesce({account}, ''), coalesce({region}, ''), \
-             CAST(date_trunc('minute', \"time\") AS BIGINT) AS minute, CAST(max(\"time\") AS BIGINT) FROM {log} GROUP BY 1, 2, 3"
+             CAST(date_trunc('minute', \"time\") AS BIGINT) AS minute, CAST(max(\"time\") AS BIGINT) \
+             FROM new_rows GROUP BY 1, 2, 3"
         );
+        let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+        context.register_table("new_rows", rows).map_err(sql_error)?;
+        let batches = context.sql(&sql).await.map_err(sql_error)?.collect().await.map_err(sql_error)?;
         let mut minutes = BTreeSet::new();
-        for batch in engine.sql(&sql).await?.collect().await.map_err(sql_error)? {
+        for batch in batches {
             let (accounts, regions) = (column(&batch, 0, &DataType::Utf8)?, column(&batch, 1, &DataType::Utf8)?);
             let (starts, newest) = (column(&batch, 2, &DataType::Int64)?, column(&batch, 3, &DataType::Int64)?);
             for row in 0..batch.num_rows() {

@@ -98,7 +98,9 @@ pub async fn follow(
     let bar = ProgressBar::hidden();
     let reading = Reading::new(&lake, &intake, &how.ingest, &bar)?;
     let journal = lake.begin_in_spans(SPAN).await?;
-    let judge = Judge::resume(&lake, rules, tuning, how.delays.clone(), how.engine.clone(), &how.ingest.run_id).await?;
+    let judge =
+        Judge::resume(&lake, &journal, rules, tuning, how.delays.clone(), how.engine.clone(), &how.ingest.run_id)
+            .await?;
     let told = match channels.position() {
         Some(position) => position,
         None => journal.position()?.get(FINDINGS.name).copied().unwrap_or_default(),
