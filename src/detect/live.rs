@@ -55,7 +55,7 @@ impl Live {
                 Err(reason) => failed.push(format!("{}: {reason}", rule.id)),
             }
         }
-        Ok((Live { rules, scans: shared.hold(), questions }, failed))
+        Ok((Live { rules, scans: shared.hold()?, questions }, failed))
     }
 
     /// The rules.

@@ -33,33 +33,77 @@ pub async fn read(
     leaves: &[Arc<Leaf>],
     budget: &Arc<Budget>,
 ) -> PlanResult<()> {
-    let schema = table.schema();
-    let columns = columns(leaves, &schema);
+    let state = state(engine);
+    let group = Group::new(&state, &table.schema(), leaves.to_vec(), budget)?;
+    let plan = scan(&state, table, prefilter(leaves), &group.columns).await?;
+    group.fill(engine, table, &state, plan).await
+}
+
+/// Leaves of one table, ready for scans of it.
+#[derive(Debug)]
+pub struct Group {
+    leaves: Vec<Arc<Leaf>>,
+    columns: Vec<usize>,
+    dispatcher: Arc<Dispatcher>,
+}
+
+impl Group {
+    /// Leaves of a table with this schema.
+    pub fn new(
+        state: &SessionState,
+        schema: &Schema,
+        leaves: Vec<Arc<Leaf>>,
+        budget: &Arc<Budget>,
+    ) -> PlanResult<Group> {
+        let columns = columns(&leaves, schema);
+        let dispatcher = Arc::new(Dispatcher::new(state, schema, &columns, &leaves, budget.clone())?);
+        Ok(Group { leaves, columns, dispatcher })
+    }
+
+    /// Gives the leaves the rows of `table` in place of those that they have. Every row is looked at: for tables of few rows.
+    pub async fn read_all(&self, engine: &Engine, table: &Arc<dyn TableProvider>) -> PlanResult<()> {
+        self.leaves.iter().for_each(|leaf| leaf.reopen());
+        let state = state(engine);
+        let plan = table.scan(&state, Some(&self.columns), &[], None).await?;
+        self.fill(engine, table, &state, plan).await
+    }
+
+    async fn fill(
+        &self,
+        engine: &Engine,
+        table: &Arc<dyn TableProvider>,
+        state: &SessionState,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> PlanResult<()> {
+        let mut tasks = JoinSet::new();
+        for partition in 0..plan.output_partitioning().partition_count() {
+            let mut batches = plan.execute(partition, state.task_ctx())?;
+            let dispatcher = self.dispatcher.clone();
+            tasks.spawn(async move {
+                let mut memory = Memory::default();
+                while let Some(batch) = batches.next().await {
+                    dispatcher.examine(partition, &batch?, &mut memory)?;
+                }
+                Ok::<(), DataFusionError>(())
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.map_err(|error| DataFusionError::External(Box::new(error)))??;
+        }
+        for leaf in &self.leaves {
+            leaf.close(async |leaf| alone(engine.context(), table, leaf).await).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The state that scans run in.
+pub fn state(engine: &Engine) -> SessionState {
     let mut state = engine.context().state();
     *state.config_mut() = state.config().clone().with_batch_size(BATCH);
     // Each partition reads its own files in their order, so that the rows of a leaf come in the same order each time.
     state.config_mut().options_mut().execution.enable_file_stream_work_stealing = false;
-    let plan = scan(&state, table, prefilter(leaves), &columns).await?;
-    let dispatcher = Arc::new(Dispatcher::new(&state, &schema, &columns, leaves, budget.clone())?);
-    let mut tasks = JoinSet::new();
-    for partition in 0..plan.output_partitioning().partition_count() {
-        let mut batches = plan.execute(partition, state.task_ctx())?;
-        let dispatcher = dispatcher.clone();
-        tasks.spawn(async move {
-            let mut memory = Memory::default();
-            while let Some(batch) = batches.next().await {
-                dispatcher.examine(partition, &batch?, &mut memory)?;
-            }
-            Ok::<(), DataFusionError>(())
-        });
-    }
-    while let Some(done) = tasks.join_next().await {
-        done.map_err(|error| DataFusionError::External(Box::new(error)))??;
-    }
-    for leaf in leaves {
-        leaf.close(async |leaf| alone(engine.context(), table, leaf).await).await?;
-    }
-    Ok(())
+    state
 }
 
 /// Columns of the table that some leaf reads or wants, by position.

@@ -23,6 +23,7 @@ pub use leaf::{LEAF, Leaf, leaves};
 use crate::engine::{Engine, sql_error};
 use crate::error::Result;
 use crate::table::Table;
+use group::Group;
 use memory::Budget;
 use table::SharedTable;
 pub use table::is_selective;
@@ -74,9 +75,15 @@ impl SharedScans {
     }
 
     /// The queries that were planned since the last call can be asked again and again, each time over other rows.
-    pub fn hold(self) -> HeldScans {
-        let leaves = self.tables.iter().map(|table| table.take_leaves()).collect();
-        HeldScans { leaves, scans: self }
+    pub fn hold(self) -> Result<HeldScans> {
+        let state = group::state(&self.engine);
+        let mut groups: Vec<(&'static Table, Arc<dyn TableProvider>, Group)> = Vec::new();
+        for (table, shared) in self.engine.tables().zip(&self.tables) {
+            let (schema, leaves) = (shared.inner().schema(), shared.take_leaves());
+            let group = Group::new(&state, &schema, leaves, &self.budget).map_err(sql_error)?;
+            groups.push((table, Arc::new(EmptyTable::new(schema)), group));
+        }
+        Ok(HeldScans { groups, engine: self.engine })
     }
 
     async fn read_for(&self, table: &Arc<dyn TableProvider>, leaves: Vec<Arc<Leaf>>) -> Result<()> {
@@ -93,24 +100,21 @@ impl SharedScans {
 /// Leaves of queries that stay planned while rows come and go.
 #[derive(Debug)]
 pub struct HeldScans {
-    /// Of the order of the engine's tables.
-    leaves: Vec<Vec<Arc<Leaf>>>,
-    scans: SharedScans,
+    /// Each table with its leaves, and as it is without rows.
+    groups: Vec<(&'static Table, Arc<dyn TableProvider>, Group)>,
+    engine: Engine,
 }
 
 impl HeldScans {
     /// Gives all leaves the rows of these tables, in place of those that they have. A table that is not given is empty.
     pub async fn read(&self, tables: &[(&'static Table, Arc<dyn TableProvider>)]) -> Result<()> {
-        let own = self.scans.engine.tables().zip(&self.scans.tables).zip(&self.leaves);
-        for ((table, shared), leaves) in own {
-            leaves.iter().for_each(|leaf| leaf.reopen());
+        for (table, empty, group) in &self.groups {
             let given = tables.iter().find(|(given, _)| given.name == table.name);
-            let provider = match given {
-                Some((_, provider)) => provider.clone(),
-                None => Arc::new(EmptyTable::new(shared.inner().schema())),
-            };
-            self.scans.read_for(&provider, leaves.clone()).await?;
+            let provider = given.map_or(empty, |(_, provider)| provider);
+            group.read_all(&self.engine, provider).await.map_err(sql_error)?;
         }
+        // Nobody reads these files again through this engine.
+        self.engine.context().runtime_env().cache_manager.get_file_metadata_cache().clear();
         Ok(())
     }
 }
