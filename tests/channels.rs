@@ -173,7 +173,14 @@ mod file {
         let rows = commit(7, 2);
         let mut hunted = Vec::new();
         let format = trailhound::outputs::Format::Ndjson;
-        trailhound::outputs::write(&[rows.clone()], rows.schema(), format, &mut hunted, &Default::default()).unwrap();
+        trailhound::outputs::write(
+            std::slice::from_ref(&rows),
+            rows.schema(),
+            format,
+            &mut hunted,
+            &Default::default(),
+        )
+        .unwrap();
         assert_eq!(std::fs::read(&file).unwrap(), hunted);
 
         let channels = open(file.to_str().unwrap(), &state).await;
@@ -357,7 +364,8 @@ mod webhook {
                 _ => Answer::Status(200),
             };
             receiver.answer_with((0..6).map(|_| fault(chance(4))).collect());
-            let mut channels = Channels::open_with(&[address.clone()], folder.path(), options.clone()).await.unwrap();
+            let mut channels =
+                Channels::open_with(std::slice::from_ref(&address), folder.path(), options.clone()).await.unwrap();
             // A commit that was on its way when the process was killed is there as a whole, or not at all.
             let position = channels.position().unwrap_or(0);
             assert!(position + 1 == next || position + 2 == next, "{position} {next}");
@@ -531,7 +539,7 @@ mod all {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("findings.ndjson").to_str().unwrap().to_owned();
         let first = open(&file, folder.path()).await;
-        let second = Channels::open(&[file.clone()], folder.path(), None).await;
+        let second = Channels::open(std::slice::from_ref(&file), folder.path(), None).await;
         let Err(Error::Usage(reason)) = second.map(|_| ()) else { panic!("two at once") };
         assert!(reason.contains("another process") && reason.contains(folder.path().to_str().unwrap()), "{reason}");
         drop(first);

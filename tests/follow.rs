@@ -124,7 +124,7 @@ fn same_lakes(one: &str, other: &str) {
 fn comparable(rows: Vec<Value>) -> Vec<String> {
     let mut texts = Vec::new();
     for mut row in rows {
-        let evidence = row.get("evidence").and_then(Value::as_str).map(|text| serde_json::from_str::<Vec<Value>>(text));
+        let evidence = row.get("evidence").and_then(Value::as_str).map(serde_json::from_str::<Vec<Value>>);
         if let Some(Ok(mut evidence)) = evidence {
             for shown in evidence.iter_mut().filter_map(Value::as_object_mut) {
                 shown.retain(|name, _| !["_object", "_record", "records"].contains(&name.as_str()));

@@ -25,7 +25,7 @@ struct Case {
 impl Case {
     /// A bucket and a queue of this name, or nothing when there is no moto.
     async fn new(name: &str) -> Option<Case> {
-        let Some(mut case) = Case::without_queue(name).await else { return None };
+        let mut case = Case::without_queue(name).await?;
         case.create().await;
         Some(case)
     }

@@ -188,14 +188,14 @@ fn one_allowed_event_does_not_carry_the_others() {
     assert!(!allowed(address, finding(nobody.clone(), &[good.clone(), good_again], 3)), "one event is not shown");
     let counted = event(json!({"_object": null, "_record": null, "event_count": 9}));
     assert!(
-        !allowed(address, finding(nobody.clone(), &[counted.clone()], 9)),
+        !allowed(address, finding(nobody.clone(), std::slice::from_ref(&counted), 9)),
         "a row of many events has one of their addresses"
     );
     assert!(!allowed(address, finding(nobody.clone(), &[event(json!({"_object": null, "_record": null}))], 1)));
     // What the entity names is the same in all events.
-    assert!(allowed(address, finding(json!({"source_ip": "192.0.2.7"}), &[counted.clone()], 9)));
-    assert!(!allowed(address, finding(json!({"source_ip": "203.0.113.9"}), &[counted.clone()], 9)));
-    assert!(!allowed(address, finding(json!({"source_ip": null}), &[counted.clone()], 9)));
+    assert!(allowed(address, finding(json!({"source_ip": "192.0.2.7"}), std::slice::from_ref(&counted), 9)));
+    assert!(!allowed(address, finding(json!({"source_ip": "203.0.113.9"}), std::slice::from_ref(&counted), 9)));
+    assert!(!allowed(address, finding(json!({"source_ip": null}), std::slice::from_ref(&counted), 9)));
     // A span is known when rows say when it began.
     let window = "between = 'Sat 02:00-04:00 UTC'";
     assert!(!allowed(window, finding(nobody.clone(), &[counted], 9)));

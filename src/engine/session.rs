@@ -26,14 +26,15 @@ impl Default for Settings {
     }
 }
 
-/// Footers of Parquet files that queries of a session share, bytes: about 40 kB a file, so thousands of files.
-const FOOTERS: usize = 256 << 20;
+/// Part of the memory that footers of Parquet files may take, which queries of a session share: about 40 kB a file, so
+/// thousands of files in an eighth of a GiB.
+const FOOTERS: usize = 8;
 
 /// What the sessions over one lake share: memory that they may use together, and what they remember of its files.
 pub fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>> {
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory)))
-        .with_metadata_cache_limit(FOOTERS)
+        .with_metadata_cache_limit(settings.memory / FOOTERS)
         .build_arc()
         .map_err(sql_error)
 }

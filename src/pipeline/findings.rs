@@ -98,9 +98,12 @@ impl Shelved {
         }
         let batch = to_batch(findings)?;
         let prints = prints(&batch)?;
+        // What others add from now on is not what the run has seen: it is not gone because the run did not make it.
+        let mut seen: Option<HashSet<String>> = None;
         for _ in 0..ATTEMPTS {
             let files = self.load(journal, &wanted(findings, settled, reach)).await?;
-            let change = self.change(&files, findings, &prints, settled);
+            let seen = seen.get_or_insert_with(|| self.ids(&files));
+            let change = self.change(&files, findings, &prints, settled, seen);
             let outcome = async {
                 if !change.new.is_empty() {
                     let parts = write(lake, vec![rows(&batch, &change.new)?]).await?;
@@ -142,7 +145,20 @@ impl Shelved {
         Ok(files)
     }
 
-    fn change(&self, files: &[File], findings: &[Finding], prints: &[u64], settled: &[Span]) -> Change {
+    /// Ids of the findings in these files.
+    fn ids(&self, files: &[File]) -> HashSet<String> {
+        let rows = files.iter().filter_map(|file| self.files.get(&file.path)).flat_map(|rows| rows.iter());
+        rows.map(|row| row.id.clone()).collect()
+    }
+
+    fn change(
+        &self,
+        files: &[File],
+        findings: &[Finding],
+        prints: &[u64],
+        settled: &[Span],
+        seen: &HashSet<String>,
+    ) -> Change {
         let mut change = Change::default();
         let mut by_rule: HashMap<&str, Vec<&Span>> = HashMap::new();
         for span in settled {
@@ -165,8 +181,9 @@ impl Shelved {
                     }
                     Some(_) => false,
                     None => {
-                        change.gone += usize::from(span.removes);
-                        span.removes
+                        let gone = span.removes && seen.contains(&row.id);
+                        change.gone += usize::from(gone);
+                        gone
                     }
                 };
                 if leaves {

@@ -60,7 +60,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "2s")]
     rest: String,
     /// Time between two compactions of the lake's small files; 0s for none
-    #[arg(long, value_name = "TIME", default_value = "10m")]
+    #[arg(long, value_name = "TIME", default_value = "2m")]
     compact: String,
     /// Address of /metrics, /healthz and /readyz, or none [default: 127.0.0.1:9464; with --once none]
     #[arg(long, value_name = "ADDRESS:PORT")]

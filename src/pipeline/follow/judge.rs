@@ -11,11 +11,11 @@ use datafusion::catalog::TableProvider;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::memo::Memo;
-use super::revisits::Revisits;
+use super::revisits::{Revisit, Revisits};
 use super::standing::StreamState;
 use super::watermark::{Delays, Stream, Watermarks};
 use crate::detect::{self, Live, Outcome, Rule, Tuning};
-use crate::engine::{Engine, Settings, sql_error};
+use crate::engine::{Engine, Settings, Window, sql_error};
 use crate::error::{Error, Result};
 use crate::findings::{FINDINGS, Finding};
 use crate::lake::{Journal, Lake, Position};
@@ -38,7 +38,7 @@ pub struct Judge {
     revisits: Revisits,
     settings: Settings,
     run_id: String,
-    tuning: Tuning,
+    tuning: Arc<Tuning>,
     /// How far apart the times of one finding may be: the longest slot of any rule.
     reach: Duration,
 }
@@ -88,7 +88,7 @@ impl Judge {
             revisits,
             settings,
             run_id: run_id.to_owned(),
-            tuning,
+            tuning: Arc::new(tuning),
             reach,
         })
     }
@@ -129,7 +129,7 @@ impl Judge {
                 self.revisits.touch(rule, minutes);
             }
         }
-        let findings = self.tuned(touched.findings);
+        let findings = tuned(&self.tuning, touched.findings);
         let kept = self.shelved.keep(lake, journal, &findings, &[], Some(self.reach)).await?;
         self.position = now;
         let mut failed = Vec::new();
@@ -142,79 +142,66 @@ impl Judge {
         Ok(Judged { failed, ..self.judged(kept, findings) })
     }
 
-    /// Lets rules look again where new rows touched them, up to where the logs are complete; everywhere when `all` is there.
-    pub async fn settle(&mut self, lake: &Lake, journal: &mut Journal, caught_up: bool, all: bool) -> Result<Judged> {
-        let mut judged = self.settle_rules(lake, journal, caught_up, all, false).await?;
-        let chains = self.settle_rules(lake, journal, caught_up, all, true).await?;
-        judged.new.extend(chains.new);
-        judged.failed.extend(chains.failed);
-        (judged.fired, judged.quiet) = (judged.fired + chains.fired, judged.quiet + chains.quiet);
-        Ok(judged)
+    /// What rules have to look at again and can, because the logs are complete there; all of it with `all`. Rules over
+    /// findings come when no other rule is due. Nothing when no rule is due.
+    pub fn due(&mut self, caught_up: bool, all: bool) -> Option<Due> {
+        self.due_of(caught_up, all, false).or_else(|| self.due_of(caught_up, all, true))
     }
 
-    /// Settles the rules over findings, or all others, which come first.
-    async fn settle_rules(
-        &mut self,
-        lake: &Lake,
-        journal: &mut Journal,
-        caught_up: bool,
-        all: bool,
-        over_findings: bool,
-    ) -> Result<Judged> {
+    fn due_of(&mut self, caught_up: bool, all: bool, over_findings: bool) -> Option<Due> {
         let now = Utc::now();
-        let mut done: Vec<(Rule, Option<DateTime<Utc>>)> = Vec::new();
-        let (mut rules, mut views, mut spans) = (Vec::new(), Vec::new(), Vec::new());
+        let mut due = Due::default();
         for rule in self.live.rules().iter().filter(|rule| reads_findings(rule) == over_findings) {
             // What single rows tell does not wait for others.
             let complete =
                 (!all && !self.live.is_row_by_row(&rule.id)).then(|| self.marks.of_logs(&rule.logs, now, caught_up));
-            let ready = self.revisits.ready(rule, complete);
-            if ready.is_empty() {
-                continue;
-            }
-            done.push((rule.clone(), complete));
-            for revisit in ready {
-                rules.push(rule.clone());
-                views.push(revisit.window);
-                spans.push(Span {
+            for Revisit { window, span: (start, end) } in self.revisits.ready(rule, complete) {
+                due.rules.push(rule.clone());
+                due.views.push(window);
+                due.spans.push(Span {
                     rule_id: rule.id.clone(),
                     rule_version: rule.version(),
-                    start: Some(revisit.span.0),
-                    end: Some(revisit.span.1),
+                    start: Some(start),
+                    end: Some(end),
                     removes: true,
                 });
             }
-        }
-        if rules.is_empty() {
-            return Ok(Judged::default());
-        }
-        let engine = Engine::new(self.settings.clone(), journal.providers()?).await?;
-        let report = detect::judge(&engine, &rules, views, self.settings.threads, &self.run_id).await?;
-        let mut failed = BTreeMap::new();
-        for verdict in &report.verdicts {
-            if let Outcome::Failed(reason) = &verdict.outcome {
-                failed.insert(verdict.rule_id.clone(), reason.clone());
+            let minutes = self.revisits.take(rule, complete);
+            if !minutes.is_empty() {
+                due.minutes.push((rule.clone(), minutes));
             }
         }
-        spans.retain(|span| !failed.contains_key(&span.rule_id));
-        let findings = self.tuned(report.findings);
-        let kept = self.shelved.keep(lake, journal, &findings, &spans, Some(self.reach)).await?;
-        for (rule, complete) in &done {
-            if !failed.contains_key(&rule.id) {
-                self.revisits.done(rule, *complete);
-            }
-        }
-        let fired = report.verdicts.iter().filter(|verdict| matches!(verdict.outcome, Outcome::Fired(_))).count();
-        let quiet = report.verdicts.len() - fired - failed.len();
-        let failed = failed.into_iter().map(|(rule, reason)| format!("{rule}: {reason}")).collect();
-        Ok(Judged { fired, quiet, failed, ..self.judged(kept, findings) })
+        (!due.rules.is_empty()).then_some(due)
     }
 
-    /// Findings to store, after the allow-lists and silences of the configuration.
-    fn tuned(&self, findings: Vec<Finding>) -> Vec<Finding> {
-        let mut tuned = self.tuning.apply(findings, Utc::now());
-        tuned.kept.append(&mut tuned.silenced);
-        tuned.kept
+    /// Takes back what could not be looked at.
+    pub fn take_back(&mut self, minutes: &[(Rule, BTreeSet<i64>)]) {
+        for (rule, minutes) in minutes {
+            self.revisits.touch(rule, minutes);
+        }
+    }
+
+    /// Takes over what a settling did: rules over findings have to look at what changed, failed ones at the same again.
+    pub fn settled(&mut self, settled: Settled, due: &[(Rule, BTreeSet<i64>)]) -> Judged {
+        for (rule, minutes) in due.iter().filter(|(rule, _)| settled.failed.contains_key(&rule.id)) {
+            self.revisits.touch(rule, minutes);
+        }
+        let failed = settled.failed.into_iter().map(|(rule, reason)| format!("{rule}: {reason}")).collect();
+        let (fired, quiet) = (settled.fired, settled.quiet);
+        Judged { fired, quiet, failed, ..self.judged(settled.kept, settled.findings) }
+    }
+
+    /// What settles beside it.
+    pub async fn settler(&self, lake: &Lake, span: i64) -> Result<Settler> {
+        Ok(Settler {
+            lake: lake.clone(),
+            journal: lake.begin_in_spans(span).await?,
+            shelved: Shelved::default(),
+            tuning: self.tuning.clone(),
+            settings: self.settings.clone(),
+            run_id: self.run_id.clone(),
+            reach: self.reach,
+        })
     }
 
     /// What a change of the stored findings means: the new ones, and that rules over findings have to look again.
@@ -262,6 +249,68 @@ impl Judge {
         }
         Ok(minutes)
     }
+}
+
+/// Rules that look again, each over spans of its own.
+#[derive(Debug, Default)]
+pub struct Due {
+    rules: Vec<Rule>,
+    views: Vec<Window>,
+    spans: Vec<Span>,
+    /// Rule by rule, the minutes (since 1970) that made it look.
+    pub minutes: Vec<(Rule, BTreeSet<i64>)>,
+}
+
+/// What a settling did.
+#[derive(Debug)]
+pub struct Settled {
+    findings: Vec<Finding>,
+    kept: Kept,
+    fired: usize,
+    quiet: usize,
+    /// Rule id -> why.
+    failed: BTreeMap<String, String>,
+}
+
+/// Lets rules look again, beside the loop, with a view of the lake of its own.
+#[derive(Debug)]
+pub struct Settler {
+    lake: Lake,
+    journal: Journal,
+    shelved: Shelved,
+    tuning: Arc<Tuning>,
+    settings: Settings,
+    run_id: String,
+    reach: Duration,
+}
+
+impl Settler {
+    /// Judges rules over their spans, and makes the lake's findings what they are there.
+    pub async fn settle(&mut self, due: Due) -> Result<Settled> {
+        self.journal.refresh().await?;
+        let engine = Engine::new(self.settings.clone(), self.journal.providers()?).await?;
+        let report = detect::judge(&engine, &due.rules, due.views, self.settings.threads, &self.run_id).await?;
+        let mut failed = BTreeMap::new();
+        for verdict in &report.verdicts {
+            if let Outcome::Failed(reason) = &verdict.outcome {
+                failed.insert(verdict.rule_id.clone(), reason.clone());
+            }
+        }
+        let mut spans = due.spans;
+        spans.retain(|span| !failed.contains_key(&span.rule_id));
+        let findings = tuned(&self.tuning, report.findings);
+        let kept = self.shelved.keep(&self.lake, &mut self.journal, &findings, &spans, Some(self.reach)).await?;
+        let fired = report.verdicts.iter().filter(|verdict| matches!(verdict.outcome, Outcome::Fired(_))).count();
+        let quiet = report.verdicts.len().saturating_sub(fired + failed.len());
+        Ok(Settled { findings, kept, fired, quiet, failed })
+    }
+}
+
+/// Findings to store, after the allow-lists and silences of the configuration.
+fn tuned(tuning: &Tuning, findings: Vec<Finding>) -> Vec<Finding> {
+    let mut tuned = tuning.apply(findings, Utc::now());
+    tuned.kept.append(&mut tuned.silenced);
+    tuned.kept
 }
 
 fn reads_findings(rule: &Rule) -> bool {

@@ -7,6 +7,7 @@
 mod judge;
 mod memo;
 mod revisits;
+mod settling;
 pub mod standing;
 mod watermark;
 
@@ -36,7 +37,8 @@ use crate::intake::{Found, Intake};
 use crate::lake::{Journal, Lake};
 use crate::logs::framing;
 use crate::outputs::channels::Channels;
-use judge::Judge;
+use judge::{Judge, Settler};
+use settling::Running;
 
 /// How a follower goes.
 #[derive(Debug, Clone)]
@@ -62,8 +64,6 @@ const TURN_BYTES: u64 = 256 << 20;
 const SPAN: i64 = 10 * 60 * 1_000_000;
 /// How long channels may take at the end to deliver what waits.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Settling may take this part of the time.
-const SETTLING_SHARE: u32 = 5;
 /// Pauses between attempts to write a lake that cannot be written.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -101,6 +101,7 @@ pub async fn follow(
     let judge =
         Judge::resume(&lake, &journal, rules, tuning, how.delays.clone(), how.engine.clone(), &how.ingest.run_id)
             .await?;
+    let settler = judge.settler(&lake, SPAN).await?;
     let told = match channels.position() {
         Some(position) => position,
         None => journal.position()?.get(FINDINGS.name).copied().unwrap_or_default(),
@@ -118,6 +119,8 @@ pub async fn follow(
         told,
         total: Summary::new(),
         new_findings: 0,
+        settler: Some(settler),
+        running: None,
         settled: Instant::now(),
         settling: Duration::ZERO,
         compacted: Instant::now(),
@@ -145,6 +148,9 @@ struct Follower<'a> {
     told: u64,
     total: Summary,
     new_findings: u64,
+    /// What settles, when it is not at it.
+    settler: Option<Settler>,
+    running: Option<Running>,
     settled: Instant,
     /// How long the last settling took.
     settling: Duration,
@@ -178,16 +184,25 @@ impl Follower<'_> {
             if !turn.is_empty() {
                 self.turn(turn).await?;
             }
-            if self.until_settling().is_zero() && !ended {
-                self.patiently(Step::Settle).await?;
+            if self.running.as_ref().is_some_and(|running| running.task.is_finished()) {
+                self.finish_settling().await?;
+            } else if self.running.is_none() && self.until_settling().is_zero() && !ended {
+                // Rows that others stored have no source that would announce them.
+                self.patiently(Step::Refresh).await?;
+                self.start_settling(false);
             }
             self.show(&arrivals);
             self.board.update(|standing| standing.ready = true);
             self.compact().await;
         }
         arrivals.stop();
-        if ended && self.how.once {
-            self.patiently(Step::SettleAll).await?;
+        let mut sound = self.finish_settling().await?;
+        while ended && self.how.once && sound {
+            self.patiently(Step::Refresh).await?;
+            if !self.start_settling(true) {
+                break;
+            }
+            sound = self.finish_settling().await?;
         }
         if let Some(compacting) = self.compacting.take() {
             compacting.abort();
@@ -266,35 +281,12 @@ impl Follower<'_> {
     }
 
     async fn step(&mut self, step: Step) -> Result<()> {
-        let began = Instant::now();
-        let judged = match step {
-            Step::Judge => self.judge.look(self.lake, &mut self.journal).await?,
-            Step::Settle | Step::SettleAll => {
-                // Rows that others stored have no source that would announce them.
-                self.journal.refresh().await?;
-                let looked = self.judge.look(self.lake, &mut self.journal).await?;
-                self.announce(&looked);
-                let caught_up = self.is_caught_up();
-                self.judge.settle(self.lake, &mut self.journal, caught_up, step == Step::SettleAll).await?
-            }
-        };
-        self.announce(&judged);
-        self.tell().await?;
-        if step != Step::Judge {
-            self.judge.save(self.lake).await?;
-            (self.settled, self.settling) = (Instant::now(), began.elapsed());
-            self.board.update(|standing| {
-                standing.settles += 1;
-                standing.settle_seconds.observe(began.elapsed().as_secs_f64());
-                standing.rules = RuleCounts {
-                    fired: judged.fired as u64,
-                    quiet: judged.quiet as u64,
-                    not_evaluated: 0,
-                    failed: judged.failed.len() as u64,
-                };
-            });
+        if step == Step::Refresh {
+            self.journal.refresh().await?;
         }
-        Ok(())
+        let judged = self.judge.look(self.lake, &mut self.journal).await?;
+        self.announce(&judged);
+        self.tell().await
     }
 
     fn announce(&mut self, judged: &Judged) {
@@ -340,12 +332,6 @@ impl Follower<'_> {
             self.journal = journal;
         }
         Ok(())
-    }
-
-    /// Time until rules over more than one row are due.
-    fn until_settling(&self) -> Duration {
-        let pause = self.how.settle.max(self.settling * SETTLING_SHARE);
-        pause.saturating_sub(self.settled.elapsed())
     }
 
     fn is_caught_up(&self) -> bool {
@@ -399,9 +385,10 @@ async fn beat(board: Board) {
 /// A step over the lake.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Step {
+    /// Judges what this process stored.
     Judge,
-    Settle,
-    SettleAll,
+    /// Judges what anybody stored.
+    Refresh,
 }
 
 /// Everything that is at hand, up to what one turn takes.

@@ -81,17 +81,21 @@ impl Revisits {
         spans.into_iter().map(revisit).collect()
     }
 
-    /// `rule` has looked at what was [`Revisits::ready`]; only what lies after `complete` is still to be looked at.
-    pub fn done(&mut self, rule: &Rule, complete: Option<DateTime<Utc>>) {
-        let Some(slots) = self.touched.get_mut(&rule.id) else { return };
+    /// `rule` is about to look at what is [`Revisits::ready`]: only what lies after `complete` stays noted. Returns the
+    /// minutes that it looks at, for the case that it cannot.
+    pub fn take(&mut self, rule: &Rule, complete: Option<DateTime<Utc>>) -> BTreeSet<i64> {
+        let mut taken = BTreeSet::new();
+        let Some(slots) = self.touched.get_mut(&rule.id) else { return taken };
         let horizon = complete.map_or(i64::MAX, |time| time.timestamp_micros().div_euclid(MINUTE));
-        slots.retain(|_, minutes| minutes.1 >= horizon);
-        for minutes in slots.values_mut() {
-            minutes.0 = minutes.0.max(horizon);
+        for minutes in slots.values_mut().filter(|minutes| minutes.0 < horizon) {
+            taken.extend([minutes.0, minutes.1.min(horizon - 1)]);
+            minutes.0 = horizon;
         }
+        slots.retain(|_, minutes| minutes.0 <= minutes.1);
         if slots.is_empty() {
             self.touched.remove(&rule.id);
         }
+        taken
     }
 }
 
@@ -137,11 +141,12 @@ mod tests {
         assert_eq!(spans(&revisits, &rule, "12:05"), [], "nothing is complete yet");
         assert_eq!(spans(&revisits, &rule, "12:30"), [pair("01T11:00", "01T12:30")]);
         assert_eq!(spans(&revisits, &rule, "17:00"), [pair("01T11:00", "01T14:00")]);
-        revisits.done(&rule, Some(at("12:30")));
+        let taken = revisits.take(&rule, Some(at("12:30")));
+        assert_eq!(taken, BTreeSet::from([minute("12:05"), minute("12:29")]));
         assert_eq!(spans(&revisits, &rule, "17:00"), [pair("01T12:00", "01T14:00")]);
-        revisits.done(&rule, Some(at("17:00")));
+        revisits.take(&rule, Some(at("17:00")));
         assert_eq!(spans(&revisits, &rule, "19:00"), [pair("01T18:00", "01T19:00")]);
-        revisits.done(&rule, None);
+        revisits.take(&rule, None);
         assert!(revisits.minutes().is_empty());
     }
 

@@ -1,0 +1,91 @@
+//! Settling beside the loop: rules look again where new rows touched them, while objects go on arriving.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+
+use super::judge::{Settled, Settler};
+use super::standing::RuleCounts;
+use super::{FIRST_PAUSE, Follower, SPAN, Step};
+use crate::detect::Rule;
+use crate::error::{Error, Result};
+
+/// Settling may take this part of the time.
+const SETTLING_SHARE: u32 = 5;
+/// How often the loop looks whether settling is done.
+const SETTLING_LOOK: Duration = Duration::from_millis(100);
+
+/// Rules that look again.
+pub(super) struct Running {
+    pub(super) task: JoinHandle<(Settler, Result<Settled>)>,
+    minutes: Vec<(Rule, BTreeSet<i64>)>,
+    began: Instant,
+}
+
+impl Follower<'_> {
+    /// Lets rules look again that are due, beside the loop. False when none is.
+    pub(super) fn start_settling(&mut self, all: bool) -> bool {
+        let caught_up = self.is_caught_up();
+        let Some(mut settler) = self.settler.take() else { return false };
+        let Some(due) = self.judge.due(caught_up, all) else {
+            self.settler = Some(settler);
+            self.settled = Instant::now();
+            return false;
+        };
+        let minutes = due.minutes.clone();
+        let runtime = tokio::runtime::Handle::current();
+        let task = tokio::task::spawn_blocking(move || {
+            let outcome = runtime.block_on(settler.settle(due));
+            (settler, outcome)
+        });
+        self.running = Some(Running { task, minutes, began: Instant::now() });
+        true
+    }
+
+    /// Waits for rules that look again. False when some could not; they look again later.
+    pub(super) async fn finish_settling(&mut self) -> Result<bool> {
+        let Some(Running { task, minutes, began }) = self.running.take() else { return Ok(true) };
+        let outcome = match task.await {
+            Ok((settler, outcome)) => {
+                self.settler = Some(settler);
+                outcome
+            }
+            Err(error) => {
+                self.settler = Some(self.judge.settler(self.lake, SPAN).await?);
+                Err(Error::Lake(format!("judging broke down: {error}")))
+            }
+        };
+        (self.settled, self.settling) = (Instant::now(), began.elapsed());
+        let settled = match outcome {
+            Ok(settled) => settled,
+            Err(error) => {
+                self.judge.take_back(&minutes);
+                if !matches!(error, Error::Conflict) {
+                    self.wait(error, &mut { FIRST_PAUSE }).await?;
+                }
+                return Ok(false);
+            }
+        };
+        let judged = self.judge.settled(settled, &minutes);
+        self.announce(&judged);
+        self.patiently(Step::Refresh).await?;
+        self.judge.save(self.lake).await?;
+        self.board.update(|standing| {
+            standing.settles += 1;
+            standing.settle_seconds.observe(began.elapsed().as_secs_f64());
+            let (fired, quiet, failed) = (judged.fired as u64, judged.quiet as u64, judged.failed.len() as u64);
+            standing.rules = RuleCounts { fired, quiet, not_evaluated: 0, failed };
+        });
+        Ok(judged.failed.is_empty())
+    }
+
+    /// Time until rules over more than one row are due.
+    pub(super) fn until_settling(&self) -> Duration {
+        if self.running.is_some() {
+            return SETTLING_LOOK;
+        }
+        let pause = self.how.settle.max(self.settling * SETTLING_SHARE);
+        pause.saturating_sub(self.settled.elapsed())
+    }
+}
