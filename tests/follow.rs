@@ -11,13 +11,15 @@ use support::{put, query, run, trailhound};
 
 /// Rules of every kind: over single rows, thresholds, first-seen, sequences, joins of logs, and chains with their steps. All
 /// rules take minutes in a build that is not optimised; `tools/follow_kill.py` uses them.
-const RULES: [&str; 6] = [
+const RULES: [&str; 7] = [
     "hijacked_models",
     "took_over_bedrock_key",
     "called_models_first_time",
     "listed_models_then_invoked",
     "called_models_in_the_dark",
     "copied_out_much_data",
+    // Reads its table without conditions on it.
+    "wrote_like_an_injector",
 ];
 
 /// Objects of the sample data: name below its folder, and bytes.
