@@ -7,6 +7,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use trailhound::engine::queries::{self, SavedQuery};
 use trailhound::engine::views::VIEWS;
 use trailhound::engine::{Engine, Settings, Value, Values, Window};
+use trailhound::findings::FINDINGS;
 use trailhound::logs::rows::{Cell, Rows};
 use trailhound::logs::{LOG_TYPES, LogType, bedrock::BEDROCK, cloudtrail::CLOUDTRAIL, vpcflow::VPCFLOW};
 use trailhound::table::{Kind, Table};
@@ -131,9 +132,9 @@ async fn engine() -> Engine {
             ],
         )],
     );
-    Engine::in_memory(settings(), vec![(CLOUDTRAIL.table, cloudtrail), (BEDROCK.table, bedrock), (VPCFLOW.table, flow)])
-        .await
-        .expect("an engine")
+    let logs = [(CLOUDTRAIL.table, cloudtrail), (BEDROCK.table, bedrock), (VPCFLOW.table, flow)];
+    let tables = logs.into_iter().chain([(&FINDINGS, Vec::new())]).collect();
+    Engine::in_memory(settings(), tables).await.expect("an engine")
 }
 
 /// Rows as text, cells separated by `|`, null empty.
@@ -498,7 +499,8 @@ fn count(batches: &[RecordBatch]) -> usize {
 #[tokio::test]
 async fn every_saved_query_runs_with_and_without_rows() {
     let full = engine().await;
-    let tables = LOG_TYPES.iter().map(|log| (log.table, Vec::new())).collect();
+    let logs = LOG_TYPES.iter().map(|log| log.table);
+    let tables = logs.chain([&FINDINGS]).map(|table| (table, Vec::new())).collect();
     let empty = Engine::in_memory(settings(), tables).await.expect("an engine");
     let saved = queries::load(None).expect("the built-in queries");
     assert!(saved.len() >= 12);
