@@ -9,7 +9,7 @@ use datafusion::catalog::TableProvider;
 use super::Rule;
 use super::question::{Joins, Question};
 use super::runner::all;
-use super::scan::{HeldScans, SharedScans};
+use super::scan::{HeldScans, Leaf, SharedScans};
 use crate::engine::{Engine, Window};
 use crate::error::Result;
 use crate::findings::Finding;
@@ -21,7 +21,16 @@ pub struct Live {
     rules: Vec<Rule>,
     scans: HeldScans,
     /// Of the order of the rules; none for chains, and for rules that cannot be planned.
-    questions: Vec<Option<Question>>,
+    questions: Vec<Option<Planned>>,
+}
+
+/// A rule's question, and what its plan tells.
+#[derive(Debug)]
+struct Planned {
+    question: Question,
+    row_by_row: bool,
+    /// Where it reads tables; none when it reads some in other ways too.
+    leaves: Option<Vec<Arc<Leaf>>>,
 }
 
 /// What new rows do.
@@ -46,12 +55,12 @@ impl Live {
             let (fresh, rule) = (fresh.clone(), rule.clone());
             tasks.push((index, async move { Question::plan(&fresh, &rule, Some(1), Joins::Hashed).await }));
         }
-        let mut questions: Vec<Option<Question>> = rules.iter().map(|_| None).collect();
+        let mut questions: Vec<Option<Planned>> = rules.iter().map(|_| None).collect();
         let mut failed = Vec::new();
         for (index, planned) in all(tasks.into_iter(), threads).await {
             let (Some(place), Some(rule)) = (questions.get_mut(index), rules.get(index)) else { continue };
             match planned.and_then(|planned| planned) {
-                Ok(question) => *place = Some(question),
+                Ok(question) => *place = Some(Planned::new(question)),
                 Err(reason) => failed.push(format!("{}: {reason}", rule.id)),
             }
         }
@@ -63,11 +72,9 @@ impl Live {
         &self.rules
     }
 
-    /// True when each row tells alone whether the rule finds something.
-    pub fn is_row_by_row(&self, rule_id: &str) -> bool {
-        let index = self.rules.iter().position(|rule| rule.id == rule_id);
-        let question = index.and_then(|index| self.questions.get(index)).and_then(Option::as_ref);
-        question.is_some_and(Question::is_row_by_row)
+    /// True when each row tells alone whether the rule at `index` finds something.
+    pub fn is_row_by_row(&self, index: usize) -> bool {
+        self.questions.get(index).and_then(Option::as_ref).is_some_and(|planned| planned.row_by_row)
     }
 
     /// Looks at new rows: those of `tables`. `minutes`: the minutes (since 1970) in which each log has some.
@@ -81,14 +88,14 @@ impl Live {
         let run_id: Arc<str> = run_id.into();
         let mut touched = Touched::default();
         for (index, rule) in self.rules.iter().enumerate() {
-            let Some(question) = self.questions.get(index).and_then(Option::as_ref) else { continue };
-            let looked_at = look(question, rule, minutes);
+            let Some(planned) = self.questions.get(index).and_then(Option::as_ref) else { continue };
+            let looked_at = planned.look(rule, minutes);
             if looked_at.is_empty() {
                 continue;
             }
             touched.minutes.insert(index, looked_at);
-            if question.is_row_by_row() {
-                match question.again() {
+            if planned.row_by_row {
+                match planned.question.again() {
                     Err(reason) => touched.failed.push((index, reason)),
                     Ok(again) => match again.ask(rule).await.0 {
                         Ok(rows) => touched.findings.extend(rows.finish(Utc::now(), &run_id)),
@@ -102,11 +109,19 @@ impl Live {
     }
 }
 
-/// Minutes of the rows that the rule wants. Where a plan does not tell, those of every new row of its logs.
-fn look(question: &Question, rule: &Rule, minutes: &BTreeMap<&'static str, BTreeSet<i64>>) -> BTreeSet<i64> {
-    let leaves = question.leaves();
-    if question.reads_leaves_only() && leaves.iter().all(|leaf| leaf.alone().is_none()) {
-        return leaves.iter().flat_map(|leaf| leaf.minutes()).collect();
+impl Planned {
+    fn new(question: Question) -> Planned {
+        let leaves = question.reads_leaves_only().then(|| question.leaves());
+        Planned { row_by_row: question.is_row_by_row(), leaves, question }
     }
-    rule.logs.iter().filter_map(|log| minutes.get(log.as_str())).flatten().copied().collect()
+
+    /// Minutes of the rows that the rule wants. Where its plan does not tell, those of every new row of its logs.
+    fn look(&self, rule: &Rule, minutes: &BTreeMap<&'static str, BTreeSet<i64>>) -> BTreeSet<i64> {
+        match &self.leaves {
+            Some(leaves) if leaves.iter().all(|leaf| leaf.alone().is_none()) => {
+                leaves.iter().flat_map(|leaf| leaf.minutes()).collect()
+            }
+            _ => rule.logs.iter().filter_map(|log| minutes.get(log.as_str())).flatten().copied().collect(),
+        }
+    }
 }

@@ -38,6 +38,7 @@ pub use params::Param;
 pub use path::Path;
 pub use rule::Rule;
 pub use runner::{Scans, judge, run};
+pub use scan::MICROS_PER_MINUTE;
 pub use shelf::{Overrides, Shelf};
 pub use sight::{Blind, Sight};
 pub use tuning::{Applied, Effect, Tuned, Tuning, Withheld};

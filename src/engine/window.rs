@@ -8,9 +8,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::sql_error;
 use crate::error::Result;
+use crate::lake::day_of;
 use crate::table::{DATE, Table};
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// A span of event time that is judged, and how much history before it rules may look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -56,7 +55,7 @@ pub fn dated_schema(table: &Table) -> SchemaRef {
 pub fn with_date(batch: &RecordBatch) -> Result<RecordBatch> {
     let times = batch.column(0).as_any().downcast_ref::<TimestampMicrosecondArray>();
     let days: Date32Array = match times {
-        Some(times) => times.iter().map(|t| t.map(|t| t.div_euclid(MICROS_PER_DAY) as i32)).collect(),
+        Some(times) => times.iter().map(|time| time.map(day_of)).collect(),
         None => Date32Array::new_null(batch.num_rows()),
     };
     let mut fields: Vec<Arc<Field>> = batch.schema().fields().iter().cloned().collect();

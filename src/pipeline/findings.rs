@@ -217,8 +217,12 @@ impl Shelved {
         let mut batches = vec![rows(batch, &change.changed)?];
         let days: HashSet<&Option<String>> =
             files.iter().filter(|file| change.leaving.contains_key(&file.path)).map(|file| &file.date).collect();
+        let mut crowds: HashMap<&Option<String>, usize> = HashMap::new();
         for file in files {
-            let crowded = files.iter().filter(|other| other.date == file.date).count() > MOST_FILES;
+            *crowds.entry(&file.date).or_default() += 1;
+        }
+        for file in files {
+            let crowded = crowds.get(&file.date).is_some_and(|count| *count > MOST_FILES);
             let joins = crowded && file.size < SMALL && days.contains(&file.date);
             let leaving = change.leaving.get(&file.path);
             if leaving.is_none() && !joins {

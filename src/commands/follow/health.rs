@@ -87,7 +87,7 @@ pub fn readiness(standing: &Standing) -> (StatusCode, Value) {
     because.extend(standing.trouble.as_deref().map(|why| escape::terminal(why).into_owned()));
     for source in &standing.sources {
         if let Some(why) = &source.trouble {
-            because.push(escape::terminal(&format!("{}: {why}", source.name)).into_owned());
+            because.push(escape::terminal(&format!("{}: {why}", source.source)).into_owned());
         }
     }
     match because.is_empty() {
@@ -191,7 +191,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::pipeline::follow::standing::Source;
+    use crate::intake::arrivals::SourceState;
 
     async fn start() -> (SocketAddr, Board) {
         start_for(VISIT).await
@@ -223,10 +223,10 @@ mod tests {
         assert_eq!((status, body.contains("first cycle")), (503, true), "{body}");
         board.update(|standing| standing.ready = true);
         assert_eq!(ask(address, "GET /readyz").await.0, 200);
-        let source = Source {
-            name: "s3://trail".to_owned(),
+        let source = SourceState {
+            source: "s3://trail".to_owned(),
             trouble: Some("access \u{1b}[31mdenied\n\"".to_owned()),
-            ..Source::default()
+            ..SourceState::default()
         };
         board.update(|standing| standing.sources.push(source));
         let (status, head, body) = ask(address, "GET /readyz").await;
@@ -257,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn metrics_are_served_and_nothing_else_is() {
         let (address, board) = start().await;
-        board.update(|standing| standing.objects = 41);
+        board.update(|standing| standing.total.objects = 41);
         let (status, head, body) = ask(address, "GET /metrics").await;
         assert!(status == 200 && head.contains("text/plain; version=0.0.4"), "{head}");
         assert!(body.contains("\ntrailhound_objects_total 41\n"), "{body}");

@@ -6,7 +6,9 @@ use super::exposition::{Families, Series, label, labelled, one};
 use super::process::Process;
 use crate::error::Result;
 use crate::findings::SEVERITIES;
-use crate::pipeline::follow::standing::{Channel, Source, Standing, StreamState};
+use crate::intake::arrivals::SourceState;
+use crate::outputs::channels::ChannelState;
+use crate::pipeline::follow::standing::{Standing, StreamState};
 
 /// Streams that are shown, the most recent ones: accounts and Regions come from logs, and each is a series that Prometheus keeps.
 const MOST_STREAMS: usize = 200;
@@ -50,13 +52,13 @@ fn state(to: &mut Families, standing: &Standing, now: DateTime<Utc>) {
 }
 
 fn records(to: &mut Families, standing: &Standing) {
-    to.counter("trailhound_objects_total", "Objects read.", one(standing.objects as f64));
-    to.counter("trailhound_read_bytes_total", "Bytes read, as delivered.", one(standing.bytes as f64));
+    to.counter("trailhound_objects_total", "Objects read.", one(standing.total.objects as f64));
+    to.counter("trailhound_read_bytes_total", "Bytes read, as delivered.", one(standing.total.bytes as f64));
     let outcomes = [
-        ("stored", standing.stored),
-        ("duplicate", standing.duplicates),
-        ("quarantined", standing.quarantined),
-        ("foreign", standing.foreign),
+        ("stored", standing.total.stored),
+        ("duplicate", standing.total.duplicates),
+        ("quarantined", standing.total.quarantined),
+        ("foreign", standing.total.foreign),
     ];
     to.counter(
         "trailhound_records_total",
@@ -66,7 +68,7 @@ fn records(to: &mut Families, standing: &Standing) {
     to.counter(
         "trailhound_stored_records_total",
         "Records stored, by log.",
-        standing.logs.iter().map(|(log, stored)| labelled([("log", log)], *stored as f64)),
+        standing.total.logs.iter().map(|log| labelled([("log", log.log)], log.stored as f64)),
     );
     to.counter("trailhound_lake_commits_total", "Commits to the lake.", one(standing.commits as f64));
     to.counter(
@@ -137,9 +139,9 @@ fn streams(to: &mut Families, streams: &[StreamState], now: DateTime<Utc>) {
     );
 }
 
-fn sources(to: &mut Families, sources: &[Source], now: DateTime<Utc>) {
-    let each = |value: &dyn Fn(&Source) -> Option<f64>| -> Vec<Series> {
-        let named = |s: &Source, value| labelled([("source", &label(&s.name)), ("kind", s.kind)], value);
+fn sources(to: &mut Families, sources: &[SourceState], now: DateTime<Utc>) {
+    let each = |value: &dyn Fn(&SourceState) -> Option<f64>| -> Vec<Series> {
+        let named = |s: &SourceState, value| labelled([("source", &label(&s.source)), ("kind", s.kind)], value);
         sources.iter().filter_map(|source| Some(named(source, value(source)?))).collect()
     };
     to.gauge("trailhound_queue_messages", "Messages or objects that wait.", each(&|s| s.waiting.map(|n| n as f64)));
@@ -186,9 +188,9 @@ fn sources(to: &mut Families, sources: &[Source], now: DateTime<Utc>) {
     );
 }
 
-fn channels(to: &mut Families, channels: &[Channel]) {
-    let each = |value: &dyn Fn(&Channel) -> f64| -> Vec<Series> {
-        let named = |c: &Channel, value| labelled([("output", &label(&c.name)), ("kind", c.kind)], value);
+fn channels(to: &mut Families, channels: &[ChannelState]) {
+    let each = |value: &dyn Fn(&ChannelState) -> f64| -> Vec<Series> {
+        let named = |c: &ChannelState, value| labelled([("output", &label(&c.name)), ("kind", c.kind.as_str())], value);
         channels.iter().map(|channel| named(channel, value(channel))).collect()
     };
     to.counter(
@@ -254,6 +256,7 @@ mod tests {
 
     use super::*;
     use crate::findings::Severity;
+    use crate::outputs::channels::ChannelKind;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_790_856_000 + seconds, 0).unwrap()
@@ -273,28 +276,31 @@ mod tests {
     fn filled() -> Standing {
         let mut standing = Standing::new(at(-3600));
         standing.ready = true;
-        (standing.objects, standing.bytes) = (12, 4096);
-        (standing.read, standing.stored, standing.duplicates, standing.quarantined) = (100, 90, 7, 3);
+        (standing.total.objects, standing.total.bytes) = (12, 4096);
+        let total = &mut standing.total;
+        (total.read, total.stored, total.duplicates, total.quarantined) = (100, 90, 7, 3);
         standing.findings.insert(Severity::High, 2);
         standing.rules.failed = 1;
         standing.streams = vec![stream("111122223333", "us-east-1", -300)];
         standing.delay_seconds.observe(0.8);
         standing.delay_seconds.observe(2.4);
-        standing.sources.push(Source {
-            name: "https://sqs.us-east-1.amazonaws.com/111122223333/trail".to_owned(),
+        standing.sources.push(SourceState {
+            source: "https://sqs.us-east-1.amazonaws.com/111122223333/trail".to_owned(),
             kind: "sqs",
             waiting: Some(4),
             dead_letters: Some(1),
             oldest: Some(at(-45)),
-            ..Source::default()
+            ..SourceState::default()
         });
         let trouble = Some("connection refused".to_owned());
-        standing.channels.push(Channel {
+        standing.channels.push(ChannelState {
             name: "findings.ndjson".to_owned(),
-            kind: "file",
+            kind: ChannelKind::File,
+            delivered: 0,
             waiting: 5,
+            refused: 0,
+            failures: 0,
             trouble,
-            ..Channel::default()
         });
         standing
     }

@@ -43,7 +43,7 @@ pub async fn keep(board: Board, bar: ProgressBar) {
     loop {
         turns.tick().await;
         let now = Instant::now();
-        let per_second = rate.add(now, board.read().read);
+        let per_second = rate.add(now, board.read().total.read);
         if !bar.is_hidden() {
             let text = line(&board.read(), per_second, Utc::now());
             bar.set_message(text);
@@ -72,8 +72,8 @@ pub fn line(standing: &Standing, per_second: f64, now: DateTime<Utc>) -> String 
     if waiting > 0 {
         parts.push(format!("{} wait", grouped(waiting)));
     }
-    if standing.quarantined > 0 {
-        parts.push(format!("{} quarantined", grouped(standing.quarantined)));
+    if standing.total.quarantined > 0 {
+        parts.push(format!("{} quarantined", grouped(standing.total.quarantined)));
     }
     parts.join(" · ")
 }
@@ -82,10 +82,10 @@ pub fn line(standing: &Standing, per_second: f64, now: DateTime<Utc>) -> String 
 fn log(standing: &Standing, per_second: f64) {
     tracing::info!(
         events_per_second = per_second.round(),
-        objects = standing.objects,
-        stored = standing.stored,
-        duplicates = standing.duplicates,
-        quarantined = standing.quarantined,
+        objects = standing.total.objects,
+        stored = standing.total.stored,
+        duplicates = standing.total.duplicates,
+        quarantined = standing.total.quarantined,
         findings = standing.findings.values().sum::<u64>(),
         lag_seconds = newest(standing).iter().map(|(_, time)| (Utc::now() - time).num_seconds()).max(),
         waiting = standing.sources.iter().filter_map(|source| source.waiting).sum::<u64>(),
@@ -161,7 +161,8 @@ impl Rate {
 mod tests {
     use super::*;
     use crate::findings::Severity;
-    use crate::pipeline::follow::standing::{Source, StreamState};
+    use crate::intake::arrivals::SourceState;
+    use crate::pipeline::follow::standing::StreamState;
 
     fn stream(log: &'static str, region: &str, newest: DateTime<Utc>) -> StreamState {
         StreamState { log, account: "111122223333".to_owned(), region: region.to_owned(), newest, watermark: newest }
@@ -179,12 +180,12 @@ mod tests {
             stream("cloudtrail", "us-east-1", now - TimeDelta::seconds(124)),
         ];
         standing.findings.extend([(Severity::High, 5), (Severity::Critical, 2), (Severity::Low, 0)]);
-        standing.sources.push(Source { waiting: Some(1234), ..Source::default() });
+        standing.sources.push(SourceState { waiting: Some(1234), ..SourceState::default() });
         assert_eq!(
             line(&standing, 5011.7, now),
             "5,012 events/s · cloudtrail 2 min 4 s behind · vpcflow 2 h 5 min behind · 7 findings (2 critical, 5 high) · 1,234 wait"
         );
-        standing.sources[0].name = "s3://trail".to_owned();
+        standing.sources[0].source = "s3://trail".to_owned();
         standing.sources[0].trouble = Some(format!("denied\n\u{1b}[2J{}", "x".repeat(500)));
         let troubled = line(&standing, 0.0, now);
         assert!(troubled.starts_with("! s3://trail: denied\\n\\u{1b}[2Jxxx"), "{troubled}");

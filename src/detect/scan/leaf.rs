@@ -48,8 +48,8 @@ pub struct Leaf {
     minutes: Option<Mutex<BTreeSet<i64>>>,
 }
 
-/// Microseconds of a minute.
-const MICROS_PER_MINUTE: i64 = 60_000_000;
+/// Microseconds of a minute, the grain in which leaves note when their rows happened.
+pub const MICROS_PER_MINUTE: i64 = 60_000_000;
 
 /// Rows that the scan found so far.
 #[derive(Debug, Default)]

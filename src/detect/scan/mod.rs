@@ -15,10 +15,9 @@ mod table;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use datafusion::datasource::empty::EmptyTable;
 
 pub use keys::Keys;
-pub use leaf::{LEAF, Leaf, leaves};
+pub use leaf::{LEAF, Leaf, MICROS_PER_MINUTE, leaves};
 
 use crate::engine::{Engine, sql_error};
 use crate::error::Result;
@@ -77,11 +76,10 @@ impl SharedScans {
     /// The queries that were planned since the last call can be asked again and again, each time over other rows.
     pub fn hold(self) -> Result<HeldScans> {
         let state = group::state(&self.engine);
-        let mut groups: Vec<(&'static Table, Arc<dyn TableProvider>, Group)> = Vec::new();
+        let mut groups = Vec::new();
         for (table, shared) in self.engine.tables().zip(&self.tables) {
-            let (schema, leaves) = (shared.inner().schema(), shared.take_leaves());
-            let group = Group::new(&state, &schema, leaves, &self.budget).map_err(sql_error)?;
-            groups.push((table, Arc::new(EmptyTable::new(schema)), group));
+            let group = Group::new(&state, &shared.inner().schema(), shared.take_leaves(), &self.budget);
+            groups.push((table, group.map_err(sql_error)?));
         }
         Ok(HeldScans { groups, engine: self.engine })
     }
@@ -100,18 +98,18 @@ impl SharedScans {
 /// Leaves of queries that stay planned while rows come and go.
 #[derive(Debug)]
 pub struct HeldScans {
-    /// Each table with its leaves, and as it is without rows.
-    groups: Vec<(&'static Table, Arc<dyn TableProvider>, Group)>,
+    groups: Vec<(&'static Table, Group)>,
     engine: Engine,
 }
 
 impl HeldScans {
-    /// Gives all leaves the rows of these tables, in place of those that they have. A table that is not given is empty.
+    /// Gives the leaves of these tables the rows of the tables, in place of those that they have.
     pub async fn read(&self, tables: &[(&'static Table, Arc<dyn TableProvider>)]) -> Result<()> {
-        for (table, empty, group) in &self.groups {
-            let given = tables.iter().find(|(given, _)| given.name == table.name);
-            let provider = given.map_or(empty, |(_, provider)| provider);
-            group.read_all(&self.engine, provider).await.map_err(sql_error)?;
+        for (table, rows) in tables {
+            let own = self.groups.iter().find(|(known, _)| known.name == table.name);
+            if let Some((_, group)) = own {
+                group.read_all(&self.engine, rows).await.map_err(sql_error)?;
+            }
         }
         // Nobody reads these files again through this engine.
         self.engine.context().runtime_env().cache_manager.get_file_metadata_cache().clear();

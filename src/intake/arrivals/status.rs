@@ -14,7 +14,7 @@ const REFUSAL_LASTS: Duration = Duration::from_secs(600);
 const REFUSAL_WORDS: Duration = Duration::from_secs(60);
 
 /// How one source is. Counts are of messages for queues and of objects for prefixes and folders, since the start.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SourceState {
     /// The place as it was given; safe to show.
     pub source: String,
@@ -64,20 +64,7 @@ struct Inner {
 impl Status {
     pub fn new(place: &str, kind: &'static str) -> Status {
         let source = names::text(place.as_bytes());
-        let state = SourceState {
-            source: source.clone(),
-            kind,
-            waiting: None,
-            in_flight: 0,
-            received: 0,
-            finished: 0,
-            refused: 0,
-            dead_letters: None,
-            oldest: None,
-            trouble: None,
-            failures: 0,
-            caught_up: false,
-        };
+        let state = SourceState { source: source.clone(), kind, ..SourceState::default() };
         let inner = Inner { state, lots: BTreeMap::new(), next: 0, refusal: None, said: None };
         Status { source: source.into(), inner: Mutex::new(inner) }
     }

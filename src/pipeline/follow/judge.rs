@@ -14,19 +14,13 @@ use super::memo::Memo;
 use super::revisits::{Revisit, Revisits};
 use super::standing::StreamState;
 use super::watermark::{Delays, Stream, Watermarks};
-use crate::detect::{self, Live, Outcome, Rule, Tuning};
+use crate::detect::{self, Live, MICROS_PER_MINUTE, Outcome, Rule, Tuning};
 use crate::engine::{Engine, Settings, Window, sql_error};
 use crate::error::{Error, Result};
-use crate::findings::{FINDINGS, Finding};
+use crate::findings::Finding;
 use crate::lake::{Journal, Lake, Position};
 use crate::logs::LOG_TYPES;
 use crate::pipeline::findings::{Kept, Shelved, Span};
-
-/// What a rule's SQL calls the findings of other rules.
-const FINDINGS_LOG: &str = FINDINGS.name;
-
-/// Microseconds of a minute.
-const MINUTE: i64 = 60_000_000;
 
 /// Rules over a lake that grows.
 #[derive(Debug)]
@@ -142,19 +136,20 @@ impl Judge {
         Ok(Judged { failed, ..self.judged(kept, findings) })
     }
 
-    /// What rules have to look at again and can, because the logs are complete there; all of it with `all`. Rules over
-    /// findings come when no other rule is due. Nothing when no rule is due.
+    /// What rules have to look at again and can, because the logs are complete there; all of it with `all`. Chains
+    /// come when no other rule is due. Nothing when no rule is due.
     pub fn due(&mut self, caught_up: bool, all: bool) -> Option<Due> {
         self.due_of(caught_up, all, false).or_else(|| self.due_of(caught_up, all, true))
     }
 
-    fn due_of(&mut self, caught_up: bool, all: bool, over_findings: bool) -> Option<Due> {
+    fn due_of(&mut self, caught_up: bool, all: bool, chains: bool) -> Option<Due> {
         let now = Utc::now();
         let mut due = Due::default();
-        for rule in self.live.rules().iter().filter(|rule| reads_findings(rule) == over_findings) {
+        let wanted = |(_, rule): &(usize, &Rule)| rule.chain.is_some() == chains;
+        for (index, rule) in self.live.rules().iter().enumerate().filter(wanted) {
             // What single rows tell does not wait for others.
             let complete =
-                (!all && !self.live.is_row_by_row(&rule.id)).then(|| self.marks.of_logs(&rule.logs, now, caught_up));
+                (!all && !self.live.is_row_by_row(index)).then(|| self.marks.of_logs(&rule.logs, now, caught_up));
             for Revisit { window, span: (start, end) } in self.revisits.ready(rule, complete) {
                 due.rules.push(rule.clone());
                 due.views.push(window);
@@ -181,7 +176,7 @@ impl Judge {
         }
     }
 
-    /// Takes over what a settling did: rules over findings have to look at what changed, failed ones at the same again.
+    /// Takes over what a settling did: chains have to look at what changed, failed rules at the same again.
     pub fn settled(&mut self, settled: Settled, due: &[(Rule, BTreeSet<i64>)]) -> Judged {
         for (rule, minutes) in due.iter().filter(|(rule, _)| settled.failed.contains_key(&rule.id)) {
             self.revisits.touch(rule, minutes);
@@ -204,12 +199,12 @@ impl Judge {
         })
     }
 
-    /// What a change of the stored findings means: the new ones, and that rules over findings have to look again.
+    /// What a change of the stored findings means: the new ones, and that chains have to look again.
     fn judged(&mut self, kept: Kept, findings: Vec<Finding>) -> Judged {
-        let minutes = kept.times.iter().map(|time| time.div_euclid(MINUTE)).collect();
+        let minutes = kept.times.iter().map(|time| time.div_euclid(MICROS_PER_MINUTE)).collect();
         let new: BTreeSet<String> = kept.new.into_iter().collect();
         let mut new: Vec<Finding> = findings.into_iter().filter(|finding| new.contains(&finding.finding_id)).collect();
-        for rule in self.live.rules().iter().filter(|rule| reads_findings(rule)) {
+        for rule in self.live.rules().iter().filter(|rule| rule.chain.is_some()) {
             self.revisits.touch(rule, &minutes);
         }
         new.retain(|finding| finding.silenced.is_none());
@@ -244,7 +239,7 @@ impl Judge {
                 if let Some(time) = DateTime::from_timestamp_micros(number(&newest)) {
                     self.marks.see(stream, time);
                 }
-                minutes.insert(number(&starts).div_euclid(MINUTE));
+                minutes.insert(number(&starts).div_euclid(MICROS_PER_MINUTE));
             }
         }
         Ok(minutes)
@@ -311,10 +306,6 @@ fn tuned(tuning: &Tuning, findings: Vec<Finding>) -> Vec<Finding> {
     let mut tuned = tuning.apply(findings, Utc::now());
     tuned.kept.append(&mut tuned.silenced);
     tuned.kept
-}
-
-fn reads_findings(rule: &Rule) -> bool {
-    rule.logs.iter().any(|log| log == FINDINGS_LOG)
 }
 
 fn column(batch: &RecordBatch, index: usize, target: &DataType) -> Result<Arc<dyn Array>> {

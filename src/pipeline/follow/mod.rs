@@ -23,7 +23,7 @@ use datafusion::arrow::error::ArrowError;
 use indicatif::ProgressBar;
 
 pub use judge::Judged;
-pub use standing::{Board, Channel, RuleCounts, Source, Spread, Standing, StreamState};
+pub use standing::{Board, Standing};
 pub use watermark::Delays;
 
 use super::ingest::{Ingest, Reading, unread};
@@ -117,8 +117,6 @@ pub async fn follow(
         judge,
         channels,
         told,
-        total: Summary::new(),
-        new_findings: 0,
         settler: Some(settler),
         running: None,
         settled: Instant::now(),
@@ -130,10 +128,11 @@ pub async fn follow(
     let heart = tokio::spawn(beat(board.clone()));
     let outcome = follower.run(arrivals, stop).await;
     heart.abort();
-    follower.total.seconds = began.elapsed().as_secs_f64();
-    let Follower { channels, total, new_findings, .. } = follower;
-    channels.close(PATIENCE).await;
-    outcome.map(|()| (total, new_findings))
+    follower.channels.close(PATIENCE).await;
+    outcome?;
+    let standing = board.read();
+    let total = Summary { seconds: began.elapsed().as_secs_f64(), ..standing.total.clone() };
+    Ok((total, standing.findings.values().sum()))
 }
 
 struct Follower<'a> {
@@ -146,8 +145,6 @@ struct Follower<'a> {
     channels: Channels,
     /// Version of the findings table up to which the channels were told.
     told: u64,
-    total: Summary,
-    new_findings: u64,
     /// What settles, when it is not at it.
     settler: Option<Settler>,
     running: Option<Running>,
@@ -225,8 +222,7 @@ impl Follower<'_> {
         for problem in &summary.problems {
             tracing::warn!(problem = %problem.escape_debug(), "partly unreadable");
         }
-        self.board.update(|standing| standing.add(&summary));
-        self.total.merge(&summary);
+        self.board.update(|standing| standing.total.merge(&summary));
         let unread: HashSet<&str> = summary.unread.iter().map(String::as_str).collect();
         let read = |arrival: &Arrival| arrival.found.iter().all(|found| !unread.contains(found.uri.as_str()));
         // What could not be opened is given back to its source, which brings it again.
@@ -253,12 +249,8 @@ impl Follower<'_> {
                 summary.unchanged += unchanged;
                 if new.is_empty() { Ok(()) } else { self.reading.read(&mut self.journal, new, summary).await }
             };
-            match outcome.await {
-                Ok(()) => break,
-                Err(Error::Conflict) => self.board.update(|standing| standing.conflicts += 1),
-                Err(error) => self.wait(error, &mut pause).await?,
-            }
-            self.reopen().await?;
+            let Err(error) = outcome.await else { break };
+            self.recover(error, &mut pause).await?;
         }
         self.board.update(|standing| standing.trouble = None);
         Ok(())
@@ -267,17 +259,25 @@ impl Follower<'_> {
     /// Does a step over the lake until it succeeds: a lake that cannot be read or written for a while stops nothing.
     async fn patiently(&mut self, step: Step) -> Result<()> {
         let mut pause = FIRST_PAUSE;
-        loop {
-            match self.step(step).await {
-                Ok(()) => {
-                    self.board.update(|standing| standing.trouble = None);
-                    return Ok(());
-                }
-                Err(Error::Conflict) => self.board.update(|standing| standing.conflicts += 1),
-                Err(error) => self.wait(error, &mut pause).await?,
-            }
-            self.reopen().await?;
+        while let Err(error) = self.step(step).await {
+            self.recover(error, &mut pause).await?;
         }
+        self.board.update(|standing| standing.trouble = None);
+        Ok(())
+    }
+
+    /// Makes ready for another attempt: takes in what others did to the lake, and opens it anew when that fails.
+    async fn recover(&mut self, error: Error, pause: &mut Duration) -> Result<()> {
+        match error {
+            Error::Conflict => self.board.update(|standing| standing.conflicts += 1),
+            error => self.wait(error, pause).await?,
+        }
+        if self.journal.refresh().await.is_err()
+            && let Ok(journal) = self.lake.begin_in_spans(SPAN).await
+        {
+            self.journal = journal;
+        }
+        Ok(())
     }
 
     async fn step(&mut self, step: Step) -> Result<()> {
@@ -293,7 +293,6 @@ impl Follower<'_> {
         for failure in &judged.failed {
             tracing::warn!(rule = %failure.escape_debug(), "a rule failed; its rows are judged again");
         }
-        self.new_findings += judged.new.len() as u64;
         self.board.update(|standing| {
             for finding in &judged.new {
                 *standing.findings.entry(finding.rule.severity).or_default() += 1;
@@ -324,16 +323,6 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// Takes in what others did to the lake; opens it anew when that fails.
-    async fn reopen(&mut self) -> Result<()> {
-        if self.journal.refresh().await.is_err()
-            && let Ok(journal) = self.lake.begin_in_spans(SPAN).await
-        {
-            self.journal = journal;
-        }
-        Ok(())
-    }
-
     fn is_caught_up(&self) -> bool {
         self.emptied.is_some_and(|emptied| emptied.elapsed() < CAUGHT_UP)
     }
@@ -341,8 +330,7 @@ impl Follower<'_> {
     /// Puts the state of everything on the board.
     fn show(&self, arrivals: &Arrivals) {
         let streams = self.judge.streams(Utc::now(), self.is_caught_up());
-        let sources = arrivals.state().into_iter().map(Source::from).collect();
-        let channels = self.channels.state().into_iter().map(Channel::from).collect();
+        let (sources, channels) = (arrivals.state(), self.channels.state());
         self.board.update(|standing| {
             (standing.streams, standing.sources, standing.channels) = (streams, sources, channels);
         });

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::detect::Rule;
+use crate::detect::{MICROS_PER_MINUTE, Rule};
 use crate::engine::Window;
 
-/// Microseconds of a minute.
-const MINUTE: i64 = 60_000_000;
 /// Rows earlier than a new one may belong to the same group of a rule as it does, up to this far back.
 const LONGEST_GROUP: Duration = Duration::hours(24);
 
@@ -39,7 +37,7 @@ impl Revisits {
         }
         let slots = self.touched.entry(rule.id.clone()).or_default();
         for &minute in minutes {
-            let slot = minute.saturating_mul(MINUTE).div_euclid(rule.slot());
+            let slot = minute.saturating_mul(MICROS_PER_MINUTE).div_euclid(rule.slot());
             let known = slots.entry(slot).or_insert((minute, minute));
             *known = (known.0.min(minute), known.1.max(minute));
         }
@@ -55,17 +53,17 @@ impl Revisits {
     /// A row touches what rules say about its own time, about rows up to `lookback` later, and about the group that it
     /// belongs to, which may have begun before it. Spans are whole slots, because a slot has one finding, cut at `complete`.
     pub fn ready(&self, rule: &Rule, complete: Option<DateTime<Utc>>) -> Vec<Revisit> {
-        let horizon = complete.map_or(i64::MAX, |time| floor(time.timestamp_micros(), MINUTE));
+        let horizon = complete.map_or(i64::MAX, |time| floor(time.timestamp_micros(), MICROS_PER_MINUTE));
         let lookback = rule.lookback.num_microseconds().unwrap_or(i64::MAX);
         let back = rule.lookback.min(LONGEST_GROUP).num_microseconds().unwrap_or_default();
         let slot = rule.slot();
         let mut spans: Vec<(i64, i64)> = Vec::new();
         for &(first, last) in self.touched.get(&rule.id).into_iter().flat_map(BTreeMap::values) {
-            let first = first.saturating_mul(MINUTE);
+            let first = first.saturating_mul(MICROS_PER_MINUTE);
             if first >= horizon {
                 continue;
             }
-            let after = last.saturating_add(1).saturating_mul(MINUTE).saturating_add(lookback);
+            let after = last.saturating_add(1).saturating_mul(MICROS_PER_MINUTE).saturating_add(lookback);
             let start = floor(first.saturating_sub(back), slot);
             let end = floor(after.saturating_sub(1), slot).saturating_add(slot).min(horizon);
             match spans.last_mut() {
@@ -86,7 +84,7 @@ impl Revisits {
     pub fn take(&mut self, rule: &Rule, complete: Option<DateTime<Utc>>) -> BTreeSet<i64> {
         let mut taken = BTreeSet::new();
         let Some(slots) = self.touched.get_mut(&rule.id) else { return taken };
-        let horizon = complete.map_or(i64::MAX, |time| time.timestamp_micros().div_euclid(MINUTE));
+        let horizon = complete.map_or(i64::MAX, |time| time.timestamp_micros().div_euclid(MICROS_PER_MINUTE));
         for minutes in slots.values_mut().filter(|minutes| minutes.0 < horizon) {
             taken.extend([minutes.0, minutes.1.min(horizon - 1)]);
             minutes.0 = horizon;

@@ -28,12 +28,12 @@ impl Follower<'_> {
     pub(super) fn start_settling(&mut self, all: bool) -> bool {
         let caught_up = self.is_caught_up();
         let Some(mut settler) = self.settler.take() else { return false };
-        let Some(due) = self.judge.due(caught_up, all) else {
+        let Some(mut due) = self.judge.due(caught_up, all) else {
             self.settler = Some(settler);
             self.settled = Instant::now();
             return false;
         };
-        let minutes = due.minutes.clone();
+        let minutes = std::mem::take(&mut due.minutes);
         let runtime = tokio::runtime::Handle::current();
         let task = tokio::task::spawn_blocking(move || {
             let outcome = runtime.block_on(settler.settle(due));
