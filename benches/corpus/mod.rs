@@ -4,9 +4,9 @@
 
 use libdeflater::{CompressionLvl, Compressor};
 
-/// The text as gzip.
+/// The text as gzip, packed about as well as AWS does.
 pub fn pack(json: &str) -> Vec<u8> {
-    let mut packer = Compressor::new(CompressionLvl::fastest());
+    let mut packer = Compressor::new(CompressionLvl::default());
     let mut packed = vec![0; packer.gzip_compress_bound(json.len())];
     let length = packer.gzip_compress(json.as_bytes(), &mut packed).expect("room for the packed object");
     packed.truncate(length);
