@@ -270,6 +270,23 @@ async fn a_filter_on_a_nested_field_is_one_on_the_stored_column() {
 }
 
 #[tokio::test]
+async fn first_rows_are_found_without_sorting_all() {
+    let engine = engine().await;
+    let numbered = "SELECT eventID, eventName, row_number() OVER (PARTITION BY eventName ORDER BY time, eventID) AS place, \
+                    lead(eventID) OVER (PARTITION BY eventName ORDER BY time, eventID) AS next FROM cloudtrail";
+    let alone = numbered.replace(", lead(eventID) OVER (PARTITION BY eventName ORDER BY time, eventID) AS next", "");
+    let shown = async |inner: &str, condition: &str| {
+        let sql = format!("EXPLAIN SELECT * FROM ({inner}) WHERE {condition}");
+        rows(&engine, &sql).await.concat().contains("PartitionedTopKExec")
+    };
+    assert!(shown(&alone, "place = 1 AND eventName LIKE 'A%'").await);
+    assert!(shown(&alone, "1 = place").await);
+    assert!(!shown(&alone, "place = 2").await, "the second row is not among the first");
+    assert!(!shown(&alone, "place = 1 OR eventName LIKE 'A%'").await, "others are wanted too");
+    assert!(!shown(numbered, "place = 1").await, "the function beside it looks at other rows");
+}
+
+#[tokio::test]
 async fn nested_fields_work_wherever_they_stand() {
     let engine = engine().await;
     let ana = "arn:aws:iam::111122223333:user/ana";
@@ -454,6 +471,10 @@ async fn views_tell_what_the_logs_say_together() {
         ]
     );
     assert_eq!(
+        rows(&engine, "SELECT account, log_began FROM accounts ORDER BY account").await,
+        ["111122223333|2026-10-01T12:00:00Z", "|2026-10-01T12:01:00Z"]
+    );
+    assert_eq!(
         rows(&engine, "SELECT access_key_id, long_term, event_count, source_ips FROM sessions ORDER BY 1").await,
         ["AKIAIOSFODNN7EXAMPLE|true|1|", "ASIAIOSFODNN7EXAMPLE|false|1|[203.0.113.9]"]
     );
@@ -463,7 +484,7 @@ async fn views_tell_what_the_logs_say_together() {
 async fn views_need_only_their_own_tables() {
     let empty: Vec<(&'static Table, Vec<RecordBatch>)> = vec![(CLOUDTRAIL.table, vec![])];
     let engine = Engine::in_memory(settings(), empty).await.expect("an engine");
-    assert_eq!(engine.table_names(), ["assumed", "cloudtrail", "cloudtrail_logs", "prices", "sessions"]);
+    assert_eq!(engine.table_names(), ["accounts", "assumed", "cloudtrail", "cloudtrail_logs", "prices", "sessions"]);
     assert!(refusal(&engine, "SELECT * FROM invocations").await.contains("no table \"invocations\""));
     assert_eq!(LOG_TYPES.len(), 3);
     let _ = Arc::new(engine);

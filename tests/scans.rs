@@ -103,6 +103,13 @@ fn questions() -> impl Strategy<Value = String> {
             "SELECT max(time) AS time, bool_or(fresh) AS fresh, userIdentity.arn AS principal, min(eventName) AS name, \
              count(*) AS event_count, sample(eventID) AS event_ids FROM cloudtrail WHERE {a} \
              GROUP BY userIdentity.arn, date_bin(INTERVAL '10 minutes', time) HAVING count(*) >= {least}")),
+        1 => conditions().prop_map(move |a| format!(
+            "SELECT * FROM (SELECT {row}, {keep}, row_number() OVER (PARTITION BY userIdentity.arn, errorCode \
+             ORDER BY time, eventID) AS place FROM cloudtrail WHERE {a}) WHERE place = 1 AND principal LIKE '%user%'")),
+        1 => conditions().prop_map(move |a| format!(
+            "SELECT calls.*, log_began FROM (SELECT {row}, {keep}, recipientAccountId AS account_id FROM cloudtrail WHERE {a}) \
+             AS calls JOIN accounts ON accounts.account IS NOT DISTINCT FROM account_id \
+             WHERE time >= log_began + INTERVAL '10 minutes'")),
         1 => (conditions(), conditions()).prop_map(move |(a, b)| format!(
             "WITH first AS (SELECT time, userIdentity.arn AS who FROM cloudtrail WHERE {a}), \
              second AS (SELECT {row}, {keep} FROM cloudtrail WHERE {b}) \
@@ -318,6 +325,24 @@ fn the_cost_says_how_many_rows_were_looked_at() {
     let report = block_on(judge(&rules, trail(&events, 100), &Window::default(), PLENTY, Scans::Shared));
     let costs: Vec<(u64, u64)> = report.verdicts.iter().map(|v| (v.cost.examined, v.cost.matched)).collect();
     assert_eq!(costs, [(10, 0), (90, 90), (0, 0)]);
+}
+
+#[test]
+fn history_is_read_where_something_is_fresh() {
+    let mut events: Vec<Event> = (0..100).map(|number| Event { minute: -90, ..plain(number) }).collect();
+    events.push(Event { name: Some("DeleteTrail"), ..plain(7) });
+    let counted = |name: &str| {
+        format!(
+            "SELECT max(time) AS time, bool_or(fresh) AS fresh, userIdentity.arn AS principal, min(eventName) AS name, \
+             count(*) AS event_count FROM cloudtrail WHERE eventName IN ('{name}', 'ListBuckets') GROUP BY userIdentity.arn"
+        )
+    };
+    let both = counted("GetObject").replace("'ListBuckets'", "'DeleteTrail'");
+    let rules = [rule(0, &counted("GetObject")), rule(1, &both)];
+    let window = Window { start: Some(noon()), ..Window::default() };
+    let report = block_on(judge(&rules, trail(&events, 100), &window, PLENTY, Scans::Shared));
+    let answers: Vec<(u64, u64)> = report.verdicts.iter().map(|v| (v.cost.matched, v.rows)).collect();
+    assert_eq!(answers, [(0, 0), (101, 1)]);
 }
 
 #[test]

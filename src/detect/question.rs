@@ -14,6 +14,7 @@ use super::Rule;
 use super::collect::Collector;
 use super::cost::Cost;
 use super::scan::{LEAF, Leaf, leaves};
+use crate::engine::views::KEPT;
 use crate::engine::{Engine, sql_error};
 
 /// Nodes of a plan that look at one row at a time.
@@ -98,12 +99,13 @@ impl Question {
         true
     }
 
-    /// True when it reads nothing but its leaves. A table without rows is no leaf: when rows come, it is read.
+    /// True when it reads nothing but its leaves, and views that say what the log is like. A table without rows is no leaf:
+    /// when rows come, it is read.
     pub fn reads_leaves_only(&self) -> bool {
         let mut waiting = vec![&self.plan];
         while let Some(node) = waiting.pop() {
             let children = node.children();
-            if children.is_empty() && node.name() != LEAF {
+            if children.is_empty() && node.name() != LEAF && node.name() != KEPT {
                 return false;
             }
             waiting.extend(children);
@@ -115,6 +117,13 @@ impl Question {
     pub fn again(&self) -> Result<Question, String> {
         let plan = reset_plan_states(self.plan.clone()).map_err(|error| sql_error(error).to_string())?;
         Ok(Question { plan, context: self.context.clone(), cost: Cost::default() })
+    }
+
+    /// What it took so far, for an answer that is known without asking.
+    pub fn unasked(self) -> Cost {
+        let mut cost = self.cost;
+        cost.add_reads(&self.plan);
+        cost
     }
 
     /// Gathers the fresh rows of `rule`, for which this was planned.

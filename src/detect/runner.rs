@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::coverage::Coverage;
 use super::question::{Joins, Question};
-use super::scan::SharedScans;
+use super::scan::{Leaf, SharedScans};
 use super::sight::{Sight, Sights};
 use super::verdict::{Outcome, Report, Verdict};
 use super::{Rule, duration, incidents, selftest};
@@ -50,7 +50,12 @@ pub async fn run(
     };
     let source = shared.as_ref().map_or(engine, SharedScans::engine);
     let judgeable = run.judgeable(source, window).await?;
-    run.judge(engine, shared.as_ref(), judgeable).await?;
+    let questions = run.plan(judgeable).await;
+    let questions = match (&shared, window.start) {
+        (Some(shared), Some(start)) => run.touched(questions, shared, start).await?,
+        _ => questions,
+    };
+    run.judge(engine, shared.as_ref(), questions).await?;
     Ok(run.finish(began))
 }
 
@@ -76,7 +81,8 @@ pub async fn judge(
             all.push((index, run.engine(shared.engine(), index).await?));
         }
     }
-    run.judge(engine, Some(&shared), all).await?;
+    let questions = run.plan(all).await;
+    run.judge(engine, Some(&shared), questions).await?;
     Ok(run.finish(began))
 }
 
@@ -147,25 +153,56 @@ impl<'a> Run<'a> {
         Ok(windowed)
     }
 
-    /// Plans and asks; `engine` is the one without shared scans.
+    /// Answers rules that look back before `start`, the begin of the window, and want no row after it: what they find has at
+    /// least one fresh row, so their history need not be read. Returns the others.
+    async fn touched(
+        &mut self,
+        questions: Vec<(usize, Question)>,
+        shared: &SharedScans,
+        start: DateTime<Utc>,
+    ) -> Result<Vec<(usize, Question)>> {
+        let began = Instant::now();
+        let looks_back = |index: usize| self.views.get(index).is_some_and(|view| !view.lookback.is_zero());
+        let mut leaves: HashMap<usize, Vec<Arc<Leaf>>> = HashMap::new();
+        for (index, question) in questions.iter().filter(|(index, _)| looks_back(*index)) {
+            if question.reads_leaves_only() {
+                leaves.insert(*index, question.leaves());
+            }
+        }
+        let touched = shared.touched(leaves.values().flatten().cloned().collect(), start).await?;
+        let mut asked = Vec::new();
+        for (index, question) in questions {
+            let untouched = leaves.get(&index).is_some_and(|leaves| {
+                !leaves.iter().any(|leaf| touched.iter().any(|touched| Arc::ptr_eq(leaf, touched)))
+            });
+            match untouched {
+                true => self.report.answer(index, 0, Vec::new(), question.unasked()),
+                false => asked.push((index, question)),
+            }
+        }
+        self.report.scanning += began.elapsed().as_secs_f64();
+        Ok(asked)
+    }
+
+    /// Asks; `engine` is the one without shared scans.
     async fn judge(
         &mut self,
         engine: &Engine,
         shared: Option<&SharedScans>,
-        judgeable: Vec<(usize, Arc<Engine>)>,
+        questions: Vec<(usize, Question)>,
     ) -> Result<()> {
-        let questions = self.plan(judgeable).await;
         let scanned = Instant::now();
         if let Some(shared) = shared {
             shared.read().await?;
         }
-        self.report.scanning = scanned.elapsed().as_secs_f64();
+        let read = scanned.elapsed().as_secs_f64();
+        self.report.scanning += read;
         // One at a time, so that each has all the memory.
         for index in self.ask(questions).await {
             self.ask_spilling(engine, index).await?;
         }
         incidents::judge(engine, self.rules, &self.views, self.created_at, &self.run_id, &mut self.report).await;
-        self.report.answering = scanned.elapsed().as_secs_f64() - self.report.scanning;
+        self.report.answering = scanned.elapsed().as_secs_f64() - read;
         Ok(())
     }
 

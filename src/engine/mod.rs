@@ -3,6 +3,7 @@
 pub mod address;
 pub mod arn;
 mod dialect;
+mod first_rows;
 pub mod functions;
 mod leaves;
 mod nested;

@@ -6,7 +6,9 @@ use datafusion::execution::context::{SessionConfig, SessionContext};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use super::first_rows::FirstRows;
 use super::{functions, sql_error};
 use crate::error::Result;
 
@@ -48,8 +50,16 @@ pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<SessionC
         .with_parquet_bloom_filter_pruning(true);
     config.options_mut().execution.parquet.pushdown_filters = true;
     config.options_mut().execution.parquet.reorder_filters = true;
-    let state =
-        SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    let mut rules = PhysicalOptimizer::new().rules;
+    // Before sorts are put where windows need them.
+    let place = rules.iter().position(|rule| rule.name() == "WindowTopN").unwrap_or_default();
+    rules.insert(place, Arc::new(FirstRows));
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rules(rules)
+        .build();
     let context = SessionContext::new_with_state(state);
     functions::register(&context)?;
     Ok(context)

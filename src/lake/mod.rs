@@ -3,6 +3,7 @@
 mod commit;
 mod files;
 mod known;
+mod local;
 mod notes;
 pub mod objects;
 mod parquet;

@@ -21,6 +21,11 @@ use crate::table::{DATE, Kind, Table};
 const ROW_GROUP_ROWS: usize = 65_536;
 /// Rows per page: scans for a few kinds of rows read only their pages.
 const PAGE_ROWS: usize = 4_096;
+/// Bytes of a page, more or less: the rows of one caller lie all over a file, and each costs the unpacking of a page. With
+/// pages of 16 KiB long texts take a twentieth more space.
+const PAGE_BYTES: usize = 16 << 10;
+/// Rows after which a page is looked at whether it is full.
+const PAGE_STEP_ROWS: usize = 64;
 /// Rows that are copied into their order at a time: the copy lives beside the rows.
 const SORTED_ROWS: usize = 8_192;
 /// Bytes of a text that statistics keep: URIs of objects begin alike and differ only after account, Region and day.
@@ -140,6 +145,8 @@ pub(super) fn properties(table: &Table, zstd_level: i32) -> Result<WriterPropert
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_write_batch_size(PAGE_STEP_ROWS)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES))
         .set_column_dictionary_enabled(ColumnPath::from(IDENTITY), false)

@@ -3,6 +3,7 @@
 //! The Parquet source prunes files, row groups and pages itself, by the statistics and partition values given with each
 //! file and by bloom filters, and shows what it pruned in `EXPLAIN ANALYZE`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::{DFSchema, Result as PlanResult, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetFileReaderFactory};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -27,6 +28,7 @@ use object_store::ObjectStore;
 use object_store::path::Path as ObjectPath;
 
 use super::files::File;
+use super::local::LocalFiles;
 use super::statistics;
 use super::tables::IDENTITY;
 use crate::error::{Error, Result, chain};
@@ -41,6 +43,8 @@ pub struct Snapshot {
     /// Bounds of the values in each file, of the same order.
     bounds: Vec<Arc<Statistics>>,
     store: Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)>,
+    /// The folder, where the table lies in one.
+    folder: Option<PathBuf>,
 }
 
 impl Snapshot {
@@ -83,6 +87,7 @@ impl Snapshot {
         let bounds = |file: &PartitionedFile| file.statistics.as_deref().map(statistics::bounds);
         self.bounds = self.files.iter().filter_map(bounds).collect();
         self.store = Some((delta.log_store().object_store_url(), delta.log_store().object_store(None)));
+        self.folder = delta.log_store().root_url().to_file_path().ok();
     }
 
     /// True when the table has no files.
@@ -107,7 +112,8 @@ impl Snapshot {
         let mut fields: Vec<Arc<Field>> = files_schema.fields().iter().cloned().collect();
         fields.push(date);
         let schema = Arc::new(Schema::new(fields));
-        let mut snapshot = Snapshot { schema, files_schema, files: Vec::new(), bounds: Vec::new(), store: None };
+        let mut snapshot =
+            Snapshot { schema, files_schema, files: Vec::new(), bounds: Vec::new(), store: None, folder: None };
         let Some(delta) = delta else { return Ok(snapshot) };
         let failed = |e: &dyn std::error::Error| {
             Error::Lake(format!("cannot read the log of table {}: {}", table.name, chain(e)))
@@ -162,10 +168,14 @@ impl TableProvider for Snapshot {
         let columns = TableSchema::builder(self.files_schema.clone()).with_table_partition_cols(vec![date]).build();
         // Queries of one session share the footers of the files: reading those costs more than the rows of a small file.
         let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let reader = CachedParquetFileReaderFactory::new(store.clone(), footers);
+        let mut reader: Arc<dyn ParquetFileReaderFactory> =
+            Arc::new(CachedParquetFileReaderFactory::new(store.clone(), footers));
+        if let Some(folder) = &self.folder {
+            reader = Arc::new(LocalFiles { folder: folder.clone(), others: reader });
+        }
         let source = ParquetSource::new(columns)
             .with_table_parquet_options(state.table_options().parquet.clone())
-            .with_parquet_file_reader_factory(Arc::new(reader));
+            .with_parquet_file_reader_factory(reader);
         let partitions = state.config().target_partitions().max(1);
         let groups = FileGroup::new(files).split_files(partitions);
         let config = FileScanConfigBuilder::new(url.clone(), Arc::new(source))

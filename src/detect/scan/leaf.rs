@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result as PlanResult, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -82,6 +82,12 @@ impl Leaf {
             nanoseconds: AtomicU64::new(0),
             minutes: None,
         }
+    }
+
+    /// The same conditions and `more`, without columns: to know whether any row meets them.
+    pub(super) fn probe(&self, more: Vec<Expr>) -> Leaf {
+        let filters = self.filters.iter().cloned().chain(more).collect();
+        Leaf::new(Vec::new(), Arc::new(Schema::empty()), filters, self.keys.clone())
     }
 
     /// Also notes when the rows happened that met its conditions.

@@ -14,14 +14,18 @@ mod table;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
+use datafusion::common::ScalarValue;
+use datafusion::prelude::{col, lit};
 
 pub use keys::Keys;
 pub use leaf::{LEAF, Leaf, MICROS_PER_MINUTE, leaves};
 
 use crate::engine::{Engine, sql_error};
 use crate::error::Result;
-use crate::table::Table;
+use crate::lake::day_of;
+use crate::table::{DATE, TIME, Table};
 use group::Group;
 use memory::Budget;
 use table::SharedTable;
@@ -64,13 +68,30 @@ impl SharedScans {
         &self.engine
     }
 
-    /// Reads the tables for the leaves of all queries that were planned since the last call: each once for the leaves that
-    /// want rows of some kinds, and once for those that have to see every row.
+    /// Reads the tables for the leaves of all queries that were planned since the last call and still are there: each once
+    /// for the leaves that want rows of some kinds, and once for those that have to see every row.
     pub async fn read(&self) -> Result<()> {
         for table in &self.tables {
-            self.read_for(table.inner(), table.take_leaves()).await?;
+            self.read_for(table.inner(), &table.take_waiting()).await?;
         }
         Ok(())
+    }
+
+    /// Those of `leaves`, which wait for their rows, that will have one of `start` or later. Reads nothing that is older.
+    pub async fn touched(&self, leaves: Vec<Arc<Leaf>>, start: DateTime<Utc>) -> Result<Vec<Arc<Leaf>>> {
+        let begin = ScalarValue::TimestampMicrosecond(Some(start.timestamp_micros()), Some("UTC".into()));
+        let day = ScalarValue::Date32(Some(day_of(start.timestamp_micros())));
+        let fresh = vec![col(TIME.name).gt_eq(lit(begin)), col(DATE).gt_eq(lit(day))];
+        let mut touched = Vec::new();
+        for table in &self.tables {
+            let mut waiting = table.waiting();
+            waiting.retain(|leaf| leaves.iter().any(|wanted| Arc::ptr_eq(wanted, leaf)));
+            let probes: Vec<Arc<Leaf>> = waiting.iter().map(|leaf| Arc::new(leaf.probe(fresh.clone()))).collect();
+            self.read_for(table.inner(), &probes).await?;
+            let found = waiting.into_iter().zip(probes).filter(|(_, probe)| probe.is_closed() || probe.matched() > 0);
+            touched.extend(found.map(|(leaf, _)| leaf));
+        }
+        Ok(touched)
     }
 
     /// The queries that were planned since the last call can be asked again and again, each time over other rows.
@@ -78,14 +99,14 @@ impl SharedScans {
         let state = group::state(&self.engine);
         let mut groups = Vec::new();
         for (table, shared) in self.engine.tables().zip(&self.tables) {
-            let group = Group::new(&state, &shared.inner().schema(), shared.take_leaves(), &self.budget);
+            let group = Group::new(&state, &shared.inner().schema(), shared.take_waiting(), &self.budget);
             groups.push((table, group.map_err(sql_error)?));
         }
         Ok(HeldScans { groups, engine: self.engine })
     }
 
-    async fn read_for(&self, table: &Arc<dyn TableProvider>, leaves: Vec<Arc<Leaf>>) -> Result<()> {
-        let (keyed, unkeyed): (Vec<_>, Vec<_>) = leaves.into_iter().partition(|leaf| !leaf.keys.is_empty());
+    async fn read_for(&self, table: &Arc<dyn TableProvider>, leaves: &[Arc<Leaf>]) -> Result<()> {
+        let (keyed, unkeyed): (Vec<_>, Vec<_>) = leaves.iter().cloned().partition(|leaf| !leaf.keys.is_empty());
         for leaves in [keyed, unkeyed] {
             if !leaves.is_empty() {
                 group::read(&self.engine, table, &leaves, &self.budget).await.map_err(sql_error)?;

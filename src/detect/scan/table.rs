@@ -1,6 +1,6 @@
 //! A table that hands out leaves instead of scans, for queries whose conditions leave few rows.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -21,7 +21,7 @@ use crate::table::DATE;
 pub struct SharedTable {
     inner: Arc<dyn TableProvider>,
     columns: DFSchema,
-    leaves: Mutex<Vec<Arc<Leaf>>>,
+    leaves: Mutex<Vec<Weak<Leaf>>>,
     noting: bool,
 }
 
@@ -37,9 +37,15 @@ impl SharedTable {
         &self.inner
     }
 
-    /// Leaves that were asked for since the last call.
-    pub fn take_leaves(&self) -> Vec<Arc<Leaf>> {
-        std::mem::take(&mut *self.leaves.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Leaves that wait for their rows.
+    pub fn waiting(&self) -> Vec<Arc<Leaf>> {
+        self.leaves.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The same; from now on, they do not wait any more.
+    pub fn take_waiting(&self) -> Vec<Arc<Leaf>> {
+        let leaves = std::mem::take(&mut *self.leaves.lock().unwrap_or_else(PoisonError::into_inner));
+        leaves.iter().filter_map(Weak::upgrade).collect()
     }
 }
 
@@ -80,7 +86,7 @@ impl TableProvider for SharedTable {
         let schema = Arc::new(self.schema().project(&projection)?);
         let leaf = Leaf::new(projection, schema, filters.to_vec(), keys);
         let leaf = Arc::new(if self.noting { leaf.noting_minutes() } else { leaf });
-        self.leaves.lock().unwrap_or_else(PoisonError::into_inner).push(leaf.clone());
+        self.leaves.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&leaf));
         Ok(Arc::new(LeafExec::new(leaf)))
     }
 }

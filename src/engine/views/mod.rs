@@ -1,9 +1,17 @@
 //! Views over the tables: one SQL file and one line here for each; comments document the columns.
 
+mod kept;
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
 use datafusion::execution::context::SessionContext;
+
+pub use kept::KEPT;
 
 use super::{Window, sql_error};
 use crate::error::Result;
+use kept::Kept;
 
 /// A view.
 #[derive(Debug)]
@@ -14,6 +22,8 @@ pub struct View {
     pub about: &'static str,
     /// Tables that it reads: without them it is not registered.
     pub tables: &'static [&'static str],
+    /// True when it is computed once for all queries of an engine: for few rows that many rules want and that take long to find.
+    kept: bool,
     /// Its query. A line that mentions `fresh` is left out where the tables have no such column.
     sql: &'static str,
 }
@@ -21,57 +31,73 @@ pub struct View {
 /// Every view, sorted by name.
 pub static VIEWS: &[View] = &[
     View {
+        name: "accounts",
+        about: "An account, and since when its CloudTrail log is there.",
+        tables: &["cloudtrail"],
+        kept: true,
+        sql: include_str!("accounts.sql"),
+    },
+    View {
         name: "assumed",
         about: "A request for temporary credentials: who asked, for which role, and the access key that came of it.",
         tables: &["cloudtrail"],
+        kept: false,
         sql: include_str!("assumed.sql"),
     },
     View {
         name: "cloudtrail_logs",
         about: "The table `cloudtrail` under the name that Athena's documentation gives it.",
         tables: &["cloudtrail"],
+        kept: false,
         sql: "SELECT * FROM cloudtrail",
     },
     View {
         name: "guardrail_hits",
         about: "One detection of a guardrail in a model invocation.",
         tables: &["bedrock"],
+        kept: false,
         sql: include_str!("guardrail_hits.sql"),
     },
     View {
         name: "invocations",
         about: "A model call as CloudTrail saw it (who, from where, with which key), with what the invocation log knows of it.",
         tables: &["cloudtrail", "bedrock"],
+        kept: false,
         sql: include_str!("invocations.sql"),
     },
     View {
         name: "prices",
         about: "What a model on Amazon Bedrock costs on demand, by the list that is built in or that the configuration names.",
         tables: &[],
+        kept: false,
         sql: include_str!("prices.sql"),
     },
     View {
         name: "sessions",
         about: "Everything that one access key did under one identity, in one row.",
         tables: &["cloudtrail"],
+        kept: false,
         sql: include_str!("sessions.sql"),
     },
     View {
         name: "timeline",
         about: "One event of any log, in one shape for all.",
         tables: &["cloudtrail", "bedrock", "vpcflow"],
+        kept: false,
         sql: include_str!("timeline.sql"),
     },
     View {
         name: "toolcalls",
         about: "One tool that a model asked to be called.",
         tables: &["bedrock"],
+        kept: false,
         sql: include_str!("toolcalls.sql"),
     },
     View {
         name: "vpc_flow_logs",
         about: "The table `vpcflow` under the name that Athena's documentation gives it.",
         tables: &["vpcflow"],
+        kept: false,
         sql: "SELECT * FROM vpcflow",
     },
 ];
@@ -84,8 +110,12 @@ pub async fn register(context: &SessionContext, window: Option<&Window>) -> Resu
             complete &= context.table_exist(*table).map_err(sql_error)?;
         }
         if complete {
-            let plan = context.sql(&view.text(window.is_some())).await.map_err(sql_error)?.into_view();
-            context.register_table(view.name, plan).map_err(sql_error)?;
+            let query = context.sql(&view.text(window.is_some())).await.map_err(sql_error)?;
+            let rows: Arc<dyn TableProvider> = match view.kept {
+                true => Arc::new(Kept::new(query.into_unoptimized_plan())),
+                false => query.into_view(),
+            };
+            context.register_table(view.name, rows).map_err(sql_error)?;
         }
     }
     Ok(())
