@@ -1,4 +1,4 @@
-//! `row_number() ... = 1`: of each partition only the first row is kept while rows come in, instead of sorting them all.
+//! `row_number() = 1`: only the first row of each partition is kept while rows come in; the others are not sorted.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Reads files of a lake that lies in a folder without a change of threads for each piece: most of them are in the page cache.
+//! Reads the files of a lake that lies in a folder in place, without a change of threads for each piece.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
