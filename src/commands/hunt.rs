@@ -9,10 +9,9 @@ use datafusion::arrow::array::RecordBatch;
 use serde_json::json;
 
 use super::damage::{self, Damage};
-use super::shared::{IntakeArguments, LakeArguments, TalkArguments, prices, progress, run_id};
+use super::shared::{Chosen, IntakeArguments, LakeArguments, RuleArguments, TalkArguments, prices, progress, run_id};
 use super::{ingest, summary, verdicts};
-use crate::config::Config;
-use crate::detect::{self, Outcome, Report, Rule, Scans, Shelf, Tuned, Tuning};
+use crate::detect::{self, Outcome, Report, Rule, Scans, Tuned};
 use crate::engine::{Engine, Window};
 use crate::error::{Error, Result};
 use crate::findings::{Finding, Severity};
@@ -28,12 +27,8 @@ use crate::pipeline::{self, Shelved, Span, Summary};
 pub struct Arguments {
     #[command(flatten)]
     intake: IntakeArguments,
-    /// Folder with rules of your own; they win over built-in rules of the same id
-    #[arg(long, value_name = "FOLDER")]
-    rules: Option<PathBuf>,
-    /// Judge only these rules or families; a chain brings the rules that it is made of
-    #[arg(long = "rule", value_name = "ID")]
-    only: Vec<String>,
+    #[command(flatten)]
+    rules: RuleArguments,
     /// Exit with 1 when a finding is at least this severe
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<Severity>,
@@ -60,8 +55,10 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     let file_format = arguments.output.as_deref().map(format_of).transpose()?;
     let config = arguments.lake.load_config()?;
     let settings = arguments.lake.settings(&config)?;
-    let (rules, tuning) = rules(&arguments, &config)?;
-    let (rules, off) = tuning.switched_on(rules);
+    let Chosen { rules, off, tuning, notes } = arguments.rules.choose(&config)?;
+    for note in notes {
+        eprintln!("note: {}", escape::terminal(&note));
+    }
     let prices = prices(&config)?;
     let run_id = run_id();
     let (lake, ingested) = if arguments.intake.logs.is_empty() {
@@ -70,7 +67,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         let lake = arguments.lake.open(&config).await?;
         let intake = arguments.intake.intake(&config)?;
         let bar = progress(&arguments.talk, "reading");
-        let how = arguments.intake.ingest(&config, &settings, &run_id)?;
+        let how = arguments.intake.limits.ingest(&config, &settings, &run_id)?;
         let read = pipeline::ingest(&lake, &intake, &arguments.intake.logs, &how, &bar).await?;
         (lake, Some(read))
     };
@@ -115,16 +112,6 @@ fn settled(rules: &[Rule], judged: &Report, window: &Window) -> Vec<Span> {
             }
         });
     spans.collect()
-}
-
-/// The rules that are asked for: built-in ones, the user's on top, parameters from the configuration, limited to `--rule`;
-/// and what the configuration takes out.
-fn rules(arguments: &Arguments, config: &Config) -> Result<(Vec<Rule>, Tuning)> {
-    let shelf = Shelf::load(arguments.rules.as_deref().or(config.rules.as_deref()), &config.params)?;
-    for note in shelf.notes() {
-        eprintln!("note: {}", escape::terminal(note));
-    }
-    Ok((shelf.select_with_steps(&arguments.only)?, Tuning::read(config, shelf.rules())?))
 }
 
 /// What the suspected callers spent, where it is shown. A hunt whose findings are there does not fail over an estimate.

@@ -46,7 +46,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     let lake = arguments.lake.open(&config).await?;
     let intake = arguments.intake.intake(&config)?;
     let bar = progress(&arguments.talk, "reading");
-    let ingest = arguments.intake.ingest(&config, &settings, &run_id())?;
+    let ingest = arguments.intake.limits.ingest(&config, &settings, &run_id())?;
     let outcome = pipeline::ingest(&lake, &intake, &arguments.intake.logs, &ingest, &bar).await?;
     if arguments.format == SummaryFormat::Json {
         println!("{}", json!({ "summary": outcome }));

@@ -9,6 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::{self, Config};
+use crate::detect::{Rule, Shelf, Tuning, Verdict};
 use crate::engine::{Engine, Prices, Settings};
 use crate::error::{Error, Result};
 use crate::intake::{Intake, Options};
@@ -44,15 +45,33 @@ pub struct IntakeArguments {
     /// First instant after the range, in the same forms
     #[arg(long, value_name = "TIME", value_parser = config::parse_instant)]
     pub until: Option<DateTime<Utc>>,
-    /// Largest object after decompression; larger ones go to quarantine [default: 512MiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Lake and limits")]
-    pub max_object_size: Option<String>,
+    #[command(flatten)]
+    pub limits: LimitArguments,
     /// Pay for requests to requester-pays buckets
     #[arg(long)]
     pub requester_pays: bool,
     /// Exit with 3 when anything could not be read
     #[arg(long)]
     pub strict: bool,
+}
+
+/// How large an object may be.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArguments {
+    /// Largest object after decompression; larger ones go to quarantine [default: 512MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Lake and limits")]
+    pub max_object_size: Option<String>,
+}
+
+/// Which rules judge.
+#[derive(Debug, Clone, Args)]
+pub struct RuleArguments {
+    /// Folder with rules of your own; they win over built-in rules of the same id
+    #[arg(long, value_name = "FOLDER")]
+    pub rules: Option<PathBuf>,
+    /// Judge only these rules or families; a chain brings the rules that it is made of
+    #[arg(long = "rule", value_name = "ID")]
+    pub only: Vec<String>,
 }
 
 /// What the terminal gets.
@@ -110,12 +129,14 @@ impl IntakeArguments {
             since: self.since,
             until: self.until,
             requester_pays: self.requester_pays,
-            limit: self.limit(config)?,
+            limit: self.limits.limit(config)?,
             ..Options::default()
         }))
     }
+}
 
-    /// How the ingest runs.
+impl LimitArguments {
+    /// How an ingest runs.
     pub fn ingest(&self, config: &Config, settings: &Settings, run_id: &str) -> Result<Ingest> {
         Ok(Ingest {
             threads: settings.threads,
@@ -126,6 +147,7 @@ impl IntakeArguments {
         })
     }
 
+    /// Bytes that an object may have after decompression.
     fn limit(&self, config: &Config) -> Result<u64> {
         match self.max_object_size.as_ref().or(config.max_object_size.as_ref()) {
             Some(text) => config::parse_bytes(text).map_err(Error::Usage),
@@ -134,9 +156,32 @@ impl IntakeArguments {
     }
 }
 
+/// The rules of a run.
+pub struct Chosen {
+    /// Those that judge: the built-in ones, the user's on top, parameters from the configuration, limited to `--rule`.
+    pub rules: Vec<Rule>,
+    /// The verdicts of those that the configuration switches off.
+    pub off: Vec<Verdict>,
+    /// What the configuration takes out of the findings.
+    pub tuning: Tuning,
+    /// What the user should know about them.
+    pub notes: Vec<String>,
+}
+
+impl RuleArguments {
+    /// The rules that these arguments and the configuration ask for.
+    pub fn choose(&self, config: &Config) -> Result<Chosen> {
+        let shelf = Shelf::load(self.rules.as_deref().or(config.rules.as_deref()), &config.params)?;
+        let asked = shelf.select_with_steps(&self.only)?;
+        let tuning = Tuning::read(config, shelf.rules())?;
+        let (rules, off) = tuning.switched_on(asked);
+        Ok(Chosen { rules, off, tuning, notes: shelf.notes().to_vec() })
+    }
+}
+
 /// Part of the memory that rows may take while they wait. As many are being encoded on each thread, beside what is being
 /// decoded; and with 64 MiB of a GiB, one busy day already fills it, so that the peak is that of any archive.
-pub const WAITING_SHARE: usize = 16;
+const WAITING_SHARE: usize = 16;
 
 /// A bar on a terminal, nothing elsewhere.
 pub fn progress(talk: &TalkArguments, what: &'static str) -> ProgressBar {

@@ -17,17 +17,16 @@ use chrono::Utc;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::shared::{LakeArguments, TalkArguments, WAITING_SHARE, run_id};
+use super::shared::{Chosen, LakeArguments, LimitArguments, RuleArguments, TalkArguments, run_id};
 use super::summary::{self, grouped};
-use crate::config::{self, Config};
-use crate::detect::{self, Shelf, Tuning};
+use crate::config::Config;
+use crate::detect;
 use crate::error::{Error, Result};
 use crate::intake::arrivals::{Arrivals, Pace};
 use crate::intake::{Intake, Options};
 use crate::outputs::channels::{Channels, Secret};
 use crate::outputs::escape;
 use crate::pipeline::follow::{Board, Delays, Follow, Rooms, Standing, follow};
-use crate::pipeline::{self, Ingest};
 
 /// Where watchers find it: loopback, and the port that OpenTelemetry gives to Prometheus exporters.
 const USUAL_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9464));
@@ -74,15 +73,10 @@ pub struct Arguments {
     /// Key that signs what goes to webhooks
     #[arg(long, env = "TRAILHOUND_WEBHOOK_SECRET", hide_env_values = true, value_name = "KEY")]
     webhook_secret: Option<String>,
-    /// Folder with rules of your own; they win over built-in rules of the same id
-    #[arg(long, value_name = "FOLDER")]
-    rules: Option<PathBuf>,
-    /// Judge only these rules or families; a chain brings the rules that it is made of
-    #[arg(long = "rule", value_name = "ID")]
-    only: Vec<String>,
-    /// Largest object after decompression; larger ones go to quarantine [default: 512MiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Lake and limits")]
-    max_object_size: Option<String>,
+    #[command(flatten)]
+    rules: RuleArguments,
+    #[command(flatten)]
+    limits: LimitArguments,
     #[command(flatten)]
     lake: LakeArguments,
     #[command(flatten)]
@@ -99,14 +93,12 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         rest: length("--rest", &arguments.rest)?,
         ..Pace::default()
     };
-    let shelf = Shelf::load(arguments.rules.as_deref().or(config.rules.as_deref()), &config.params)?;
-    let tuning = Tuning::read(&config, shelf.rules())?;
-    let (rules, _) = tuning.switched_on(shelf.select_with_steps(&arguments.only)?);
+    let Chosen { rules, tuning, notes, .. } = arguments.rules.choose(&config)?;
     let bar = status::bar(arguments.talk.quiet || arguments.outputs.iter().any(|output| output == "-"));
     logging::start(arguments.log_format, arguments.talk.quiet, &bar)?;
     let listener = listener(&arguments).await?;
-    for note in shelf.notes() {
-        tracing::info!("{}", escape::terminal(note));
+    for note in notes {
+        tracing::info!("{}", escape::terminal(&note));
     }
     let lake = arguments.lake.open(&config).await?;
     let intake = Arc::new(Intake::new(Options { limit: how.ingest.limit, ..Options::default() }));
@@ -166,17 +158,7 @@ fn how(arguments: &Arguments, config: &Config) -> Result<Follow> {
             return Err(wrong());
         }
     }
-    let limit = match arguments.max_object_size.as_ref().or(config.max_object_size.as_ref()) {
-        Some(text) => config::parse_bytes(text).map_err(Error::Usage)?,
-        None => Options::default().limit,
-    };
-    let ingest = Ingest {
-        threads: engine.threads,
-        memory: engine.memory / WAITING_SHARE,
-        limit,
-        publish_rows: pipeline::PUBLISH_ROWS,
-        run_id: run_id(),
-    };
+    let ingest = arguments.limits.ingest(config, &engine, &run_id())?;
     let (settle, compact) = (length("--settle", &arguments.settle)?, length("--compact", &arguments.compact)?);
     Ok(Follow { once: arguments.once, delays, settle, compact, engine, ingest })
 }
