@@ -1,11 +1,14 @@
 //! Chains: steps in order and tied together are one incident, however the findings arrive.
 
+#[path = "support/mistakes.rs"]
+mod mistakes;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
+use mistakes::{changed, mistake};
 use proptest::prelude::*;
 use serde_json::Value;
 use support::run_json;
@@ -257,8 +260,9 @@ events = [{ log = "cloudtrail" }]
 
 #[test]
 fn mistakes_in_a_chain_are_named() {
-    let read = |text: &str| Rule::read("own/tested_and_used.toml", text, true);
-    assert!(read(OWN).is_ok(), "{:?}", read(OWN).err());
+    let place = "own/tested_and_used.toml";
+    let read = Rule::read(place, OWN, true);
+    assert!(read.is_ok(), "{:?}", read.err());
     for (from, to, remedy) in [
         ("span = \"1h\"", "", "longest time from one step to the next"),
         ("lookback = \"1h\"", "lookback = \"5m\"", "lookback has to be at least that"),
@@ -269,8 +273,7 @@ fn mistakes_in_a_chain_are_named() {
         ("rules = [\"burned_tokens\"]", "rules = [\"burned_tokens\"]\noptional = true", "first and last"),
         ("rules = [\"burned_tokens\"]", "rules = [\"tested_and_used\"]", "no step of itself"),
     ] {
-        assert!(OWN.contains(from), "{from}");
-        let mistake = read(&OWN.replacen(from, to, 1)).expect_err(to).to_string();
+        let mistake = mistake(place, OWN, from, to);
         assert!(mistake.contains(remedy), "{mistake}\nshould say {remedy}");
     }
 }
@@ -283,10 +286,10 @@ async fn lint_knows_the_rules_that_steps_may_name() {
         linter.check(&rule).await.errors.join("\n")
     };
     assert_eq!(errors(OWN).await, "");
-    let unknown = errors(&OWN.replace("burned_tokens", "burned_token")).await;
+    let unknown = errors(&changed(OWN, "burned_tokens", "burned_token")).await;
     assert!(unknown.contains("no rule 'burned_token'; did you mean 'burned_tokens'?"), "{unknown}");
-    let nested = errors(&OWN.replace("burned_tokens", "stole_model")).await;
+    let nested = errors(&changed(OWN, "burned_tokens", "stole_model")).await;
     assert!(nested.contains("stole_model is a chain"), "{nested}");
-    let milder = OWN.replace("rules = [\"burned_tokens\"]", "rules = [\"burned_tokens\"]\nseverity = \"high\"");
+    let milder = changed(OWN, "rules = [\"burned_tokens\"]", "rules = [\"burned_tokens\"]\nseverity = \"high\"");
     assert!(errors(&milder).await.contains("the step asks for more"));
 }

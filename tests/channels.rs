@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -11,62 +10,27 @@ use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use trailhound::error::Error;
-use trailhound::findings::{Confidence, Finding, Origin, Purpose, Severity, to_batch};
+use trailhound::findings::{Finding, to_batch};
 use trailhound::outputs::channels::{ChannelKind, ChannelState, Channels, Options, Secret};
 
 use receiver::{Answer, Receiver};
 
+#[path = "support/finding.rs"]
+mod plain;
 #[path = "support/receiver.rs"]
 mod receiver;
 
 const HOSTILE: &str = "\"},{\u{1b}[31m\n\u{202e}#<b>\u{fffe}";
 const SOON: Duration = Duration::from_secs(20);
 
-/// A finding with a number of its own.
+/// A finding with a number of its own, and with text that breaks what does not escape it.
 fn finding(number: usize) -> Finding {
-    let rule = Origin {
-        rule_id: "stopped_trail".into(),
-        rule_version: "1".into(),
-        title: "A trail was stopped".into(),
-        severity: Severity::High,
-        confidence: Confidence::High,
-        kind: Purpose::Threat,
-        layer: "infrastructure".into(),
-        phase: "production".into(),
-        atlas: vec![],
-        attack: vec!["T1562.008".into()],
-        owasp: vec![],
-        threats: vec![],
-        controls: vec![],
-        triage: vec![],
-        respond: vec![],
-        false_positives: vec![],
-        why: "It hides what follows.".into(),
-    };
-    let time = "2026-10-01T12:00:00Z".parse().unwrap();
     Finding {
-        finding_id: format!("{number:032x}"),
-        rule: Arc::new(rule),
-        first_seen: time,
-        last_seen: time,
-        account_id: Some("111122223333".into()),
         region: Some("us-east-1".into()),
         principal: Some("arn:aws:iam::111122223333:user/dana".into()),
-        access_key_id: None,
         source_ip: Some("192.0.2.10".into()),
         user_agent: Some(HOSTILE.into()),
-        model_id: None,
-        resource: None,
-        event_count: 1,
-        created_at: time,
-        run_id: "run".into(),
-        event_ids: vec![],
-        request_ids: vec![],
-        children: vec![],
-        entities: serde_json::Map::new(),
-        lacks: vec![],
-        evidence: vec![],
-        silenced: None,
+        ..plain::finding(number)
     }
 }
 

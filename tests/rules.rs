@@ -1,10 +1,14 @@
 //! Rules: every built-in one is sound, mistakes are named, and findings do not depend on how rows arrive.
 
+#[path = "support/mistakes.rs"]
+mod mistakes;
+
 use std::path::Path;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
+use mistakes::{changed, mistake};
 use proptest::prelude::*;
 use trailhound::detect::lint::Linter;
 use trailhound::detect::{self, Outcome, Rule, Scans, Shelf, selftest};
@@ -205,19 +209,13 @@ async fn lint_names_the_path_and_what_is_missing() {
         ("IS NOT NULL", "IS NOT NULL AND time > now() - INTERVAL '1 day'", "now()"),
         ("IS NOT NULL", "IS NOT NULL AND requestID IN (SELECT requestid FROM bedrock)", "add \"bedrock\" to logs"),
     ] {
-        assert!(SINGLE.contains(from), "{from}");
-        let notes = linter.check(&rule("denied_call", &SINGLE.replace(from, to))).await;
+        let notes = linter.check(&rule("denied_call", &changed(SINGLE, from, to))).await;
         assert!(notes.errors.iter().any(|error| error.contains(expected)), "{expected}: {:?}", notes.errors);
     }
 }
 
 #[test]
 fn mistakes_in_a_rule_name_file_line_and_remedy() {
-    let with = |from: &str, to: &str| {
-        assert!(SINGLE.contains(from), "{from}");
-        let text = SINGLE.replacen(from, to, 1);
-        Rule::read("own/denied_call.toml", &text, true).expect_err("a mistake").to_string()
-    };
     for (from, to, place, remedy) in [
         ("severity =", "severty =", "own/denied_call.toml:3:", "did you mean 'severity'?"),
         (
@@ -243,7 +241,7 @@ fn mistakes_in_a_rule_name_file_line_and_remedy() {
             "did you mean 'eventName'?",
         ),
     ] {
-        let mistake = with(from, to);
+        let mistake = mistake("own/denied_call.toml", SINGLE, from, to);
         assert!(mistake.contains(place) && mistake.contains(remedy), "{mistake}\nshould name {place} and {remedy}");
     }
     assert!(

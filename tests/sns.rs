@@ -1,58 +1,17 @@
 //! Findings through a topic into a queue, with the AWS configuration of the environment: `.ci/moto.sh` runs it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
-use trailhound::findings::{Confidence, Finding, Origin, Purpose, Severity, to_batch};
+use trailhound::findings::{Finding, to_batch};
 use trailhound::outputs::channels::Channels;
 
+#[path = "support/finding.rs"]
+mod plain;
+
 fn finding(number: usize) -> Finding {
-    let rule = Origin {
-        rule_id: "stopped_trail".into(),
-        rule_version: "1".into(),
-        title: "A trail was stopped".into(),
-        severity: Severity::High,
-        confidence: Confidence::High,
-        kind: Purpose::Threat,
-        layer: String::new(),
-        phase: String::new(),
-        atlas: vec![],
-        attack: vec![],
-        owasp: vec![],
-        threats: vec![],
-        controls: vec![],
-        triage: vec![],
-        respond: vec![],
-        false_positives: vec![],
-        why: String::new(),
-    };
-    let time = "2026-10-01T12:00:00Z".parse().unwrap();
-    Finding {
-        finding_id: format!("{number:032x}"),
-        rule: Arc::new(rule),
-        first_seen: time,
-        last_seen: time,
-        account_id: Some("111122223333".into()),
-        region: None,
-        principal: None,
-        access_key_id: None,
-        source_ip: None,
-        user_agent: Some("ü \u{1b}[31m\u{ffff}".into()),
-        model_id: None,
-        resource: None,
-        event_count: 1,
-        created_at: time,
-        run_id: "run".into(),
-        event_ids: vec![],
-        request_ids: vec![],
-        entities: serde_json::Map::new(),
-        evidence: vec![],
-        children: vec![],
-        lacks: vec![],
-        silenced: None,
-    }
+    Finding { user_agent: Some("ü \u{1b}[31m\u{ffff}".into()), ..plain::finding(number) }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,17 +1,18 @@
 //! Tuning: what an entry takes out and what it cannot, what a run says of it, and previews and lists of rules.
 
+#[path = "support/finding.rs"]
+mod plain;
 mod support;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use support::{put, query, run, run_json};
 use trailhound::config::Config;
 use trailhound::detect::{Effect, Shelf, Tuned, Tuning};
-use trailhound::findings::{Confidence, Finding, Origin, Purpose, Severity};
+use trailhound::findings::Finding;
 
 fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).expect("a time").to_utc()
@@ -25,30 +26,8 @@ fn read(toml: &str) -> trailhound::error::Result<Tuning> {
 
 /// A finding of `stopped_trail` (family `logging`) with these rows as evidence, on a Saturday at half past two.
 fn finding(entities: Value, rows: &[Value], event_count: i64) -> Finding {
-    let texts = Vec::new;
-    let origin = Origin {
-        rule_id: "stopped_trail".into(),
-        rule_version: "1".into(),
-        title: "A trail was stopped".into(),
-        severity: Severity::High,
-        confidence: Confidence::High,
-        kind: Purpose::Threat,
-        layer: "identity".into(),
-        phase: "prototype".into(),
-        atlas: texts(),
-        attack: texts(),
-        owasp: texts(),
-        threats: texts(),
-        controls: texts(),
-        triage: texts(),
-        respond: texts(),
-        false_positives: texts(),
-        why: "It blinds.".into(),
-    };
     let first = |name: &str| rows.iter().find_map(|row| row[name].as_str().map(str::to_owned));
     Finding {
-        finding_id: "0".repeat(32),
-        rule: Arc::new(origin),
         first_seen: at("2026-10-03T02:30:00Z"),
         last_seen: at("2026-10-03T02:40:00Z"),
         account_id: first("account_id"),
@@ -56,19 +35,12 @@ fn finding(entities: Value, rows: &[Value], event_count: i64) -> Finding {
         principal: first("principal"),
         access_key_id: first("access_key_id"),
         source_ip: first("source_ip"),
-        user_agent: None,
         model_id: first("model_id"),
         resource: first("resource"),
         event_count,
-        created_at: at("2026-10-04T00:00:00Z"),
-        run_id: "run".into(),
-        event_ids: texts(),
-        request_ids: texts(),
         entities: entities.as_object().expect("an object").clone(),
         evidence: rows.iter().map(Value::to_string).collect(),
-        children: Vec::new(),
-        lacks: Vec::new(),
-        silenced: None,
+        ..plain::finding(0)
     }
 }
 
