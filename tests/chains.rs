@@ -5,13 +5,12 @@ mod mistakes;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use mistakes::{changed, mistake};
 use proptest::prelude::*;
 use serde_json::Value;
-use support::run_json;
+use support::{run_json, sample_data};
 use trailhound::detect::Rule;
 use trailhound::detect::chain::{Chain, Child, Link, Step, in_order};
 use trailhound::detect::lint::Linter;
@@ -156,10 +155,6 @@ proptest! {
     }
 }
 
-fn sample_data() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data").to_str().unwrap().to_owned()
-}
-
 /// Ids of incidents, with the rules of their children.
 fn incidents(hunt: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let mut found = BTreeMap::new();
@@ -184,7 +179,8 @@ fn the_story_in_parts_has_the_incidents_of_the_whole() {
     let hunt = |lake: &str, range: &[&str]| {
         let lake = folder.path().join(lake).to_str().unwrap().to_owned();
         let data = sample_data();
-        let mut arguments = vec!["hunt", data.as_str(), "--format", "json", "--lake", lake.as_str()];
+        // All chains, and only the rules that they name: the others take most of the time and make no other incident.
+        let mut arguments = vec!["hunt", &data, "--rule", "chains", "--format", "json", "--lake", &lake];
         arguments.extend(range);
         incidents(&run_json(&arguments))
     };

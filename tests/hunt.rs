@@ -5,11 +5,7 @@ mod support;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use support::{gzip, put, query, record, run, run_json, trail};
-
-fn sample_data() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data").to_str().unwrap().to_owned()
-}
+use support::{gzip, put, query, record, run, run_json, sample_data, trail};
 
 fn rule_ids(findings: &Value) -> Vec<String> {
     let mut ids: Vec<String> =
@@ -20,10 +16,12 @@ fn rule_ids(findings: &Value) -> Vec<String> {
 }
 
 #[test]
-fn the_sample_data_tells_its_story() {
+fn the_sample_data_tells_its_story_and_tells_it_again() {
     let folder = tempfile::tempdir().unwrap();
-    let lake = folder.path().join("lake");
-    let hunt = run_json(&["hunt", &sample_data(), "--format", "json", "--lake", lake.to_str().unwrap()]);
+    let (lake, file) = (folder.path().join("lake"), folder.path().join("findings.parquet"));
+    let data = sample_data();
+    let arguments = ["hunt", &data, "--format", "json", "--lake", lake.to_str().unwrap()];
+    let hunt = run_json(&arguments);
     let summary = &hunt["summary"];
     let figure = |name: &str| summary[name].as_u64().unwrap();
     assert_eq!(figure("read"), figure("stored") + figure("duplicates") + figure("quarantined"), "{summary}");
@@ -40,17 +38,12 @@ fn the_sample_data_tells_its_story() {
     let failed: Vec<&Value> =
         hunt["verdicts"].as_array().unwrap().iter().filter(|v| v["outcome"] == "failed").collect();
     assert!(failed.is_empty(), "{failed:#?}");
-}
 
-#[test]
-fn hunting_twice_finds_the_same_and_stores_it_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let (lake, file) = (folder.path().join("lake"), folder.path().join("findings.parquet"));
-    let arguments = ["hunt", &sample_data(), "--format", "json", "--lake", lake.to_str().unwrap()];
+    // Hunting again finds the same and stores it once.
     let ids = |hunt: &Value| -> Vec<String> {
         hunt["findings"].as_array().unwrap().iter().map(|f| f["finding_id"].as_str().unwrap().to_owned()).collect()
     };
-    let first = ids(&run_json(&arguments));
+    let first = ids(&hunt);
     let one_thread: Vec<&str> =
         arguments.iter().copied().chain(["--threads", "1", "-o", file.to_str().unwrap()]).collect();
     let second = ids(&run_json(&one_thread));
@@ -69,8 +62,9 @@ fn exit_codes_are_those_that_the_help_promises() {
     put(&logs, "quiet.json.gz", &trail(0..5));
     let logs = logs.to_str().unwrap();
     let code = |arguments: &[&str]| run(arguments).status.code();
-    assert_eq!(code(&["hunt", logs, "--lake", &place, "-q"]), Some(0));
-    assert_eq!(code(&["hunt", &sample_data(), "--lake", &place, "-q", "--fail-on", "high"]), Some(1));
+    let some = ["--lake", &place, "-q", "--rule", "logging"];
+    assert_eq!(code(&[&["hunt", logs], &some[..]].concat()), Some(0));
+    assert_eq!(code(&[&["hunt", &sample_data(), "--fail-on", "high"], &some[..]].concat()), Some(1));
     assert_eq!(code(&["hunt", "--lake", &place, "--no-such-flag"]), Some(2));
     assert_eq!(code(&["hunt", "--lake", folder.path().join("none").to_str().unwrap()]), Some(2));
     assert_eq!(code(&["query", "SELECT nothing FROM nowhere", "--lake", &place]), Some(2));
@@ -140,7 +134,11 @@ fn verdicts_tell_blind_places_from_empty_ones() {
     let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
     two_accounts(&logs);
     let (logs, lake) = (logs.to_str().unwrap(), lake.to_str().unwrap());
-    let hunt = run_json(&["hunt", logs, "--format", "json", "--lake", lake]);
+    let mut some = vec!["--lake", lake];
+    for rule in ["downloaded_model_files", "hid_characters_in_prompt", "stopped_trail", "scanned_ports"] {
+        some.extend(["--rule", rule]);
+    }
+    let hunt = run_json(&[&["hunt", logs, "--format", "json"], &some[..]].concat());
 
     let objects = verdict(&hunt, "downloaded_model_files");
     assert_eq!(objects["outcome"], "quiet");
@@ -162,7 +160,7 @@ fn verdicts_tell_blind_places_from_empty_ones() {
     assert_eq!((&flows["outcome"], &flows["blind"]), (&json!("not evaluated"), &json!([])));
     assert!(flows["because"].as_str().unwrap().contains("no vpcflow rows"), "{flows}");
 
-    let talk = String::from_utf8(run(&["hunt", "--lake", lake]).stderr).unwrap();
+    let talk = String::from_utf8(run(&[&["hunt"], &some[..]].concat()).stderr).unwrap();
     let line = "not judged in 1 of 2 accounts: no Data events of s3.amazonaws.com in 111122223333 eu-west-1: ";
     assert!(talk.contains(line), "{talk}");
 }
@@ -194,7 +192,8 @@ fn findings_say_which_evidence_they_lack() {
     let stored = query(&lake, "SELECT lacks FROM findings WHERE account_id = '444455556666'");
     assert_eq!(stored[0]["lacks"], lacks);
 
-    let shown = String::from_utf8(run(&["hunt", "--lake", lake.to_str().unwrap()]).stdout).unwrap();
+    let shown =
+        String::from_utf8(run(&["hunt", "--lake", lake.to_str().unwrap(), "--rule", "stopped_trail"]).stdout).unwrap();
     assert!(shown.contains("in 444455556666 us-east-1: no S3 data events of 444455556666"), "{shown}");
 
     // With more logs the finding lacks less, and is the same finding.

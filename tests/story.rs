@@ -2,18 +2,16 @@
 
 mod support;
 
-use std::path::Path;
-
-use support::run_json;
+use support::{run_json, sample_data};
 
 #[test]
 fn an_ordinary_day_is_quiet() {
     let folder = tempfile::tempdir().unwrap();
     let lake = folder.path().join("lake");
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data/AWSLogs");
+    let data = sample_data() + "/AWSLogs";
     let hunt = run_json(&[
         "hunt",
-        data.to_str().unwrap(),
+        &data,
         "--until",
         "2026-10-01T12:00:00Z",
         "--format",

@@ -6,10 +6,11 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use support::{put, query, run, run_json};
+use support::{put, query, run, run_json, sample_data};
 use trailhound::config::Config;
 use trailhound::detect::{Effect, Shelf, Tuned, Tuning};
 use trailhound::findings::Finding;
@@ -18,10 +19,12 @@ fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).expect("a time").to_utc()
 }
 
+static SHELF: LazyLock<Shelf> = LazyLock::new(|| Shelf::built_in().expect("built-in rules"));
+
 fn read(toml: &str) -> trailhound::error::Result<Tuning> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = put(folder.path(), "trailhound.toml", toml.as_bytes());
-    Tuning::read(&Config::load(Some(&path))?, Shelf::built_in().expect("built-in rules").rules())
+    Tuning::read(&Config::load(Some(&path))?, SHELF.rules())
 }
 
 /// A finding of `stopped_trail` (family `logging`) with these rows as evidence, on a Saturday at half past two.
@@ -246,10 +249,6 @@ fn entries_that_cannot_be_meant_are_refused_with_file_and_line() {
     }
 }
 
-fn sample_data() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data").to_str().unwrap().to_owned()
-}
-
 /// Files below a folder with their sizes.
 fn files(folder: &Path, found: &mut BTreeSet<(PathBuf, u64)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -353,8 +352,7 @@ fn a_preview_counts_and_stores_nothing() {
 
     let rules = whole["rules"].as_array().unwrap();
     let of = |id: &str| rules.iter().find(|rule| rule["rule_id"] == id).unwrap_or_else(|| panic!("{id}"));
-    let shelf = Shelf::built_in().unwrap();
-    assert_eq!(rules.len(), shelf.rules().iter().filter(|rule| families.contains(&rule.family.as_str())).count());
+    assert_eq!(rules.len(), SHELF.rules().iter().filter(|rule| families.contains(&rule.family.as_str())).count());
     let enabled = of("enabled_models");
     assert_eq!(
         (&enabled["off"], &enabled["outcome"], &enabled["findings"]),

@@ -36,6 +36,11 @@ pub fn trail(numbers: impl IntoIterator<Item = u32>) -> Vec<u8> {
     gzip(json!({ "Records": records }).to_string().as_bytes())
 }
 
+/// The folder of the sample data.
+pub fn sample_data() -> String {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/sample-data").to_owned()
+}
+
 /// Writes a file and the folders above it.
 pub fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
