@@ -270,12 +270,14 @@ fn tests(source: &str, text: &str, pages: &[page::TestPage]) -> Result<Vec<Test>
     let mut tests: Vec<Test> = Vec::new();
     for page in pages {
         let mut events = Vec::new();
-        let first = page.events.first().map_or(1, |event| page::line(text, event.span().start));
-        let wrong =
-            |line: usize, message: String| page::mistake(source, line, &format!("test \"{}\": {message}", page.name));
+        let first = page.events.first().map_or(0, |event| event.span().start);
+        // Lines are counted for mistakes only: each count goes through the file from its start.
+        let wrong = |byte: usize, message: String| {
+            page::mistake(source, page::line(text, byte), &format!("test \"{}\": {message}", page.name))
+        };
         for event in &page.events {
-            let line = page::line(text, event.span().start);
-            events.push(Event::read(event.get_ref(), text).map_err(|message| wrong(line, message))?);
+            let read = Event::read(event.get_ref(), text);
+            events.push(read.map_err(|message| wrong(event.span().start, message))?);
         }
         if events.is_empty() || page.name.trim().is_empty() {
             return Err(wrong(first, "a test has a name and at least one event".into()));
