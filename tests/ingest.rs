@@ -169,6 +169,41 @@ fn bad_input_is_counted_named_and_costs_nothing_else() {
 }
 
 #[test]
+fn an_object_that_ends_early_is_one_piece_in_quarantine() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    let whole = trail(100..400);
+    put(&logs, "cut.json.gz", &whole[..whole.len() / 2]);
+    let flow = |minute: u32| {
+        format!(
+            "2 111122223333 eni-0a 192.0.2.1 10.0.0.{minute} 4{minute:03} 443 6 5 500 1790812800 1790812860 ACCEPT OK\n"
+        )
+    };
+    let flows = gzip((1..200).map(flow).collect::<String>().as_bytes());
+    put(&logs, "cut.log.gz", &flows[..flows.len() / 2]);
+    put(&logs, "whole.json.gz", &[trail(500..510), b"junk".to_vec()].concat());
+    put(&logs, "early.json.gz", &whole[..5]);
+    let summary = ingest(&lake, &logs);
+    adds_up(&summary);
+    assert_eq!(summary["quarantined"], 4, "{summary}");
+
+    let rows = query(&lake, "SELECT _object, _record, log, reason, start FROM quarantine ORDER BY _object");
+    let [cut, flow, early, after] = &rows[..] else { panic!("{rows:#?}") };
+    let says = |row: &Value, text: &str| assert!(row["reason"].as_str().unwrap().contains(text), "{row}");
+    says(cut, "the text ends in the middle");
+    says(cut, "gzip ends after");
+    says(cut, "copy it again");
+    assert!(cut["log"] == "cloudtrail" && cut["start"].as_str().unwrap().starts_with("{\""), "{cut}");
+    says(flow, "; gzip ends after");
+    assert_eq!(flow["log"], "vpcflow");
+    assert!(early["log"].is_null() && early["start"].is_null(), "{early}");
+    says(early, "gzip ends after 5 bytes");
+    // Nothing was cut: what is missing comes after the ten records that are there.
+    assert_eq!((&after["log"], &after["_record"], &after["start"]), (&Value::Null, &json!(10), &Value::Null));
+    says(after, "4 bytes after the end of the gzip data");
+}
+
+#[test]
 fn a_bomb_is_quarantined_and_the_rest_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));

@@ -22,7 +22,21 @@ use walk::Walk;
 /// transports use, VPC flow logs as text and Parquet. Damage costs the damaged record: those before and after it are
 /// read. Every record is counted: stored, quarantined, or foreign.
 pub fn decode(object: &str, bytes: &[u8], bodies: &dyn Bodies, now: i64) -> Decoded {
+    read(object, bytes, bodies, Sink::for_object(now, bytes.len()))
+}
+
+/// The same for the bytes before a fault of an object that cannot be unpacked to its end: `fault` says why. What is missing
+/// and the record that it cut, if it did, are one piece in quarantine.
+pub fn decode_until(fault: &str, object: &str, bytes: &[u8], bodies: &dyn Bodies, now: i64) -> Decoded {
     let mut sink = Sink::for_object(now, bytes.len());
+    sink.ends_with(fault);
+    if bytes.is_empty() {
+        return sink.finish(object);
+    }
+    read(object, bytes, bodies, sink)
+}
+
+fn read(object: &str, bytes: &[u8], bodies: &dyn Bodies, mut sink: Sink) -> Decoded {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         sink.foreign("empty");
         return sink.finish(object);

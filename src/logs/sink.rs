@@ -44,12 +44,27 @@ pub struct Counts {
 pub struct Sink {
     rows: Vec<Option<Rows>>,
     quarantine: Option<Rows>,
+    /// What was quarantined last, as long as nothing comes after it: a fault may have cut it.
+    last: Option<Piece>,
+    /// Highest index of anything seen so far, and one more.
+    next: u64,
+    fault: Option<String>,
     counts: Vec<Counts>,
     unrecognised: Counts,
     foreign: u64,
     foreign_kind: Option<&'static str>,
     now: i64,
     object_size: usize,
+}
+
+/// A record, or the rest of an object, on its way to quarantine.
+#[derive(Debug)]
+struct Piece {
+    log: Option<&'static LogType>,
+    index: u64,
+    start: Vec<u8>,
+    length: Option<usize>,
+    reason: String,
 }
 
 /// Everything that one object held.
@@ -69,20 +84,15 @@ pub struct Decoded {
     pub foreign_kind: Option<&'static str>,
 }
 
-/// The quarantine row of an object that could not be read to its end, and why. `now` is microseconds UTC.
-pub fn spoiled(object: &str, reason: &str, now: i64) -> Option<Batch> {
-    let mut rows = Rows::new(&QUARANTINE);
-    rows.text(1, reason);
-    rows.finish(now, 0, 0);
-    rows.take(object)
-}
-
 impl Sink {
     /// An empty sink. `now` (microseconds UTC) is the time that quarantined records carry.
     pub fn new(now: i64) -> Self {
         Sink {
             rows: LOG_TYPES.iter().map(|_| None).collect(),
             quarantine: None,
+            last: None,
+            next: 0,
+            fault: None,
             counts: vec![Counts::default(); LOG_TYPES.len()],
             unrecognised: Counts::default(),
             foreign: 0,
@@ -95,6 +105,12 @@ impl Sink {
     /// The same for an object of `size` bytes: rows get the room that they will probably need.
     pub fn for_object(now: i64, size: usize) -> Self {
         Sink { object_size: size, ..Self::new(now) }
+    }
+
+    /// Says why the object could not be unpacked to its end. That is one piece in quarantine: the one that was quarantined
+    /// last, when nothing came after it, or else what is missing.
+    pub fn ends_with(&mut self, fault: &str) {
+        self.fault = Some(fault.to_owned());
     }
 
     /// Decodes one record of a log: `decode` fills and finishes exactly one row, or says why it cannot.
@@ -114,10 +130,14 @@ impl Sink {
             decode(rows)
         };
         self.counts[place].read += 1;
-        if let Err(reason) = outcome {
-            rows.discard();
-            self.counts[place].quarantined += 1;
-            self.keep(Some(log), index, start_of(bytes), bytes.len(), &reason);
+        match outcome {
+            Ok(()) => self.pass(index + 1),
+            Err(reason) => {
+                rows.discard();
+                self.counts[place].quarantined += 1;
+                let (start, length) = (start_of(bytes).to_vec(), Some(bytes.len()));
+                self.keep(Piece { log: Some(log), index, start, length, reason });
+            }
         }
     }
 
@@ -142,11 +162,12 @@ impl Sink {
         };
         counts.read += 1;
         counts.quarantined += 1;
-        self.keep(log, index, start, length, reason);
+        self.keep(Piece { log, index, start: start.to_vec(), length: Some(length), reason: reason.to_owned() });
     }
 
     /// Counts a record that is readable but none of our logs.
     pub fn foreign(&mut self, kind: &'static str) {
+        self.pass(self.next);
         self.foreign += 1;
         self.foreign_kind.get_or_insert(kind);
     }
@@ -158,6 +179,17 @@ impl Sink {
 
     /// Ends the object.
     pub fn finish(mut self, object: &str) -> Decoded {
+        if let Some(fault) = self.fault.take() {
+            match &mut self.last {
+                Some(piece) => piece.reason = format!("{}; {fault}", piece.reason),
+                None => {
+                    self.unrecognised.read += 1;
+                    self.unrecognised.quarantined += 1;
+                    self.keep(Piece { log: None, index: self.next, start: Vec::new(), length: None, reason: fault });
+                }
+            }
+        }
+        self.pass(self.next);
         Decoded {
             batches: self.rows.iter_mut().flatten().flat_map(|rows| std::iter::from_fn(|| rows.take(object))).collect(),
             quarantine: self.quarantine.and_then(|mut rows| rows.take(object)),
@@ -168,23 +200,43 @@ impl Sink {
         }
     }
 
-    fn keep(&mut self, log: Option<&'static LogType>, index: u64, start: &[u8], length: usize, reason: &str) {
+    /// Something else follows what was quarantined last; the next index is at least `next`.
+    fn pass(&mut self, next: u64) {
+        self.next = self.next.max(next);
+        if let Some(piece) = self.last.take() {
+            self.write(&piece);
+        }
+    }
+
+    fn keep(&mut self, piece: Piece) {
+        // What was unclear for a while comes late, when what followed it is known.
+        if piece.index < self.next {
+            return self.write(&piece);
+        }
+        self.pass(piece.index + 1);
+        self.last = Some(piece);
+    }
+
+    fn write(&mut self, piece: &Piece) {
         let rows = self.quarantine.get_or_insert_with(|| Rows::new(&QUARANTINE));
         if rows.len() == KEPT_RECORDS {
             return;
         }
-        if let Some(log) = log {
+        if let Some(log) = piece.log {
             rows.text(0, log.name);
         }
+        let reason = &piece.reason;
         if rows.len() + 1 == KEPT_RECORDS {
             let last = "the last one kept: further records of this object are counted only";
             rows.text(1, &format!("{reason} ({last})"));
         } else {
             rows.text(1, reason);
         }
-        rows.long(2, length as i64);
-        rows.text(3, &String::from_utf8_lossy(start));
-        rows.finish(self.now, index, 0);
+        if let Some(length) = piece.length {
+            rows.long(2, length as i64);
+            rows.text(3, &String::from_utf8_lossy(&piece.start));
+        }
+        rows.finish(self.now, piece.index, 0);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::intake::bodies::BodyReader;
 use crate::intake::unpack::unpack;
 use crate::logs::framing;
 use crate::logs::rows::Batch;
-use crate::logs::sink::{self, Counts, Decoded, Sink};
+use crate::logs::sink::{Counts, Decoded};
 use crate::logs::{Bodies, LOG_TYPES};
 
 /// What one object held.
@@ -36,8 +36,6 @@ pub struct Content {
     pub rows: Vec<Stretch>,
     /// Quarantine and counts; its rows were taken out.
     pub decoded: Decoded,
-    /// The quarantine row of an object that could not be read to its end.
-    pub spoiled: Option<Batch>,
     /// What was wrong with the object as a whole.
     pub problem: Option<String>,
 }
@@ -77,19 +75,12 @@ fn read(fetched: Fetched, limit: u64, bodies: &BodyReader, now: i64) -> ReadObje
     let size = packed.len() as u64;
     let unpacked = unpack(packed, limit);
     let neighbours = Neighbours { bodies, object: &found.uri };
-    let decoded = match (unpacked.bytes.is_empty(), &unpacked.problem) {
-        (true, Some(_)) => Sink::new(now).finish(&found.uri),
-        _ => framing::decode(&found.uri, &unpacked.bytes, &neighbours, now),
+    let decoded = match &unpacked.problem {
+        None => framing::decode(&found.uri, &unpacked.bytes, &neighbours, now),
+        Some(fault) => framing::decode_until(fault, &found.uri, &unpacked.bytes, &neighbours, now),
     };
-    let spoiled = unpacked.problem.as_ref().and_then(|problem| sink::spoiled(&found.uri, problem, now));
-    let content = Content {
-        sha256,
-        unpacked: unpacked.bytes.len() as u64,
-        rows: Vec::new(),
-        decoded,
-        spoiled,
-        problem: unpacked.problem,
-    };
+    let content =
+        Content { sha256, unpacked: unpacked.bytes.len() as u64, rows: Vec::new(), decoded, problem: unpacked.problem };
     ReadObject { uri: found.uri, version: found.version, size, content: Ok(content) }
 }
 
@@ -97,10 +88,6 @@ impl Content {
     /// Counts of everything in the object, and the names of the logs found.
     pub fn total(&self) -> (Counts, String) {
         let mut total = self.decoded.unrecognised;
-        if self.spoiled.is_some() {
-            total.read += 1;
-            total.quarantined += 1;
-        }
         let mut names = Vec::new();
         for (log, counts) in LOG_TYPES.iter().zip(&self.decoded.counts) {
             total.read += counts.read;

@@ -287,7 +287,7 @@ impl<'a> Walk<'a> {
             row.stored += stored.stored;
             row.duplicates += stored.duplicates;
         }
-        for batch in content.decoded.quarantine.take().into_iter().chain(content.spoiled.take()) {
+        if let Some(batch) = content.decoded.quarantine.take() {
             self.quarantine.push_all(batch);
         }
         row.sha256 = content.sha256;
