@@ -9,7 +9,7 @@ use crate::intake::bodies::BodyReader;
 use crate::intake::unpack::unpack;
 use crate::logs::framing;
 use crate::logs::rows::Batch;
-use crate::logs::sink::{Counts, Decoded};
+use crate::logs::sink::Counts;
 use crate::logs::{Bodies, LOG_TYPES};
 
 /// What one object held.
@@ -34,41 +34,47 @@ pub struct Content {
     pub unpacked: u64,
     /// Its rows, in the order of [`LOG_TYPES`].
     pub rows: Vec<Stretch>,
-    /// Quarantine and counts; its rows were taken out.
-    pub decoded: Decoded,
+    /// Quarantined records, if any.
+    pub quarantine: Option<Batch>,
+    /// Counts per log type, in the order of [`LOG_TYPES`].
+    pub counts: Vec<Counts>,
+    /// Records that were quarantined before their log type was known.
+    pub unrecognised: Counts,
+    /// Readable records that are none of our logs.
+    pub foreign: u64,
+    /// What the first foreign record was, in a few words.
+    pub foreign_kind: Option<&'static str>,
     /// What was wrong with the object as a whole.
     pub problem: Option<String>,
 }
 
 /// Reads several objects, whose rows share batches. The other arguments are those of [`read`].
 pub fn read_all(group: Vec<Fetched>, limit: u64, bodies: &BodyReader, now: i64) -> Vec<ReadObject> {
-    let mut objects: Vec<ReadObject> = group.into_iter().map(|fetched| read(fetched, limit, bodies, now)).collect();
-    for log in LOG_TYPES {
-        let mut batches = Vec::new();
-        let mut owners = Vec::new();
-        for content in objects.iter_mut().flat_map(|object| &mut object.content) {
-            let all = std::mem::take(&mut content.decoded.batches);
-            let (of_log, rest): (Vec<Batch>, Vec<Batch>) =
-                all.into_iter().partition(|batch| std::ptr::eq(batch.table, log.table));
-            owners.push(of_log.len());
-            batches.extend(of_log);
-            content.decoded.batches = rest;
-        }
-        let mut stretches = share(batches).into_iter();
-        let contents = objects.iter_mut().flat_map(|object| &mut object.content);
-        for (content, count) in contents.zip(owners) {
-            content.rows.extend(stretches.by_ref().take(count));
+    let mut objects: Vec<ReadObject> = Vec::with_capacity(group.len());
+    let mut rows: Vec<(usize, Batch)> = Vec::new();
+    for fetched in group {
+        let (object, batches) = read(fetched, limit, bodies, now);
+        rows.extend(batches.into_iter().map(|batch| (objects.len(), batch)));
+        objects.push(object);
+    }
+    rows.sort_by_key(|(_, batch)| LOG_TYPES.iter().position(|log| std::ptr::eq(log.table, batch.table)));
+    let (owners, batches): (Vec<usize>, Vec<Batch>) = rows.into_iter().unzip();
+    for (owner, stretch) in owners.into_iter().zip(share(batches)) {
+        if let Some(ReadObject { content: Ok(content), .. }) = objects.get_mut(owner) {
+            content.rows.push(stretch);
         }
     }
     objects
 }
 
-/// Reads one object. `limit` bounds its size after decompression; `now` (microseconds UTC) dates quarantined records.
-fn read(fetched: Fetched, limit: u64, bodies: &BodyReader, now: i64) -> ReadObject {
+/// Reads one object; its rows come beside it. `limit` bounds its size after decompression; `now` (microseconds UTC) dates
+/// quarantined records.
+fn read(fetched: Fetched, limit: u64, bodies: &BodyReader, now: i64) -> (ReadObject, Vec<Batch>) {
     let (found, packed) = match fetched.load() {
         Ok(loaded) => loaded,
         Err((found, reason)) => {
-            return ReadObject { uri: found.uri, version: found.version, size: found.size, content: Err(reason) };
+            let object = ReadObject { uri: found.uri, version: found.version, size: found.size, content: Err(reason) };
+            return (object, Vec::new());
         }
     };
     let sha256 = hex(&Sha256::digest(&packed));
@@ -79,17 +85,27 @@ fn read(fetched: Fetched, limit: u64, bodies: &BodyReader, now: i64) -> ReadObje
         None => framing::decode(&found.uri, &unpacked.bytes, &neighbours, now),
         Some(fault) => framing::decode_until(fault, &found.uri, &unpacked.bytes, &neighbours, now),
     };
-    let content =
-        Content { sha256, unpacked: unpacked.bytes.len() as u64, rows: Vec::new(), decoded, problem: unpacked.problem };
-    ReadObject { uri: found.uri, version: found.version, size, content: Ok(content) }
+    let content = Content {
+        sha256,
+        unpacked: unpacked.bytes.len() as u64,
+        rows: Vec::new(),
+        quarantine: decoded.quarantine,
+        counts: decoded.counts,
+        unrecognised: decoded.unrecognised,
+        foreign: decoded.foreign,
+        foreign_kind: decoded.foreign_kind,
+        problem: unpacked.problem,
+    };
+    let object = ReadObject { uri: found.uri, version: found.version, size, content: Ok(content) };
+    (object, decoded.batches)
 }
 
 impl Content {
     /// Counts of everything in the object, and the names of the logs found.
     pub fn total(&self) -> (Counts, String) {
-        let mut total = self.decoded.unrecognised;
+        let mut total = self.unrecognised;
         let mut names = Vec::new();
-        for (log, counts) in LOG_TYPES.iter().zip(&self.decoded.counts) {
+        for (log, counts) in LOG_TYPES.iter().zip(&self.counts) {
             total.read += counts.read;
             total.quarantined += counts.quarantined;
             if counts.read > 0 {

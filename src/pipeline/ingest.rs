@@ -274,8 +274,8 @@ impl<'a> Walk<'a> {
             logs,
             read: total.read,
             quarantined: total.quarantined,
-            foreign: content.decoded.foreign,
-            foreign_kind: content.decoded.foreign_kind,
+            foreign: content.foreign,
+            foreign_kind: content.foreign_kind,
             ..ObjectRow::default()
         };
         let mut kept = vec![Kept::default(); LOG_TYPES.len()];
@@ -287,12 +287,12 @@ impl<'a> Walk<'a> {
             row.stored += stored.stored;
             row.duplicates += stored.duplicates;
         }
-        if let Some(batch) = content.decoded.quarantine.take() {
+        if let Some(batch) = content.quarantine.take() {
             self.quarantine.push_all(batch);
         }
         row.sha256 = content.sha256;
         row.problem = content.problem;
-        self.waiting.add(&row, &content.decoded.counts, &kept);
+        self.waiting.add(&row, &content.counts, &kept);
         self.objects.push(row);
         Ok(())
     }
