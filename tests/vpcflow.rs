@@ -615,6 +615,37 @@ fn a_broken_parquet_flow_log_is_quarantined_with_the_reason() {
     assert_eq!(value(only_batch(&decoded), 0, "_record"), "2");
 }
 
+/// True when the reader panics on this file.
+fn stops_the_reader(file: &Bytes) -> bool {
+    let quarantine = read_parquet(file).and_then(|decoded| decoded.quarantine);
+    quarantine.is_some_and(|batch| value(&batch, 0, "reason").contains("stops the reader"))
+}
+
+#[test]
+fn panics_of_the_reader_are_not_printed_and_all_others_are() {
+    const CHILD: &str = "TRAILHOUND_TEST_PANICS";
+    if std::env::var_os(CHILD).is_some() {
+        let file = aws_parquet(V2, &[FLOW, QUIET], Compression::UNCOMPRESSED);
+        let mut broken = (0..file.len()).map(|place| {
+            let mut bytes = file.to_vec();
+            bytes[place] = 0xff;
+            Bytes::from(bytes)
+        });
+        assert!(broken.any(|file| stops_the_reader(&file)), "no file made the reader panic: nothing is tested");
+        assert!(std::thread::spawn(|| panic!("of another thread")).join().is_err());
+        assert!(std::panic::catch_unwind(|| panic!("of this thread, later")).is_err());
+        return;
+    }
+    let this = std::env::current_exe().expect("a test binary");
+    let only = ["panics_of_the_reader_are_not_printed_and_all_others_are", "--exact", "--nocapture"];
+    let child = std::process::Command::new(this).args(only).env(CHILD, "1").output().expect("it runs");
+    let talk = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{talk}");
+    let told: Vec<&str> = talk.lines().filter(|line| line.starts_with("of ")).collect();
+    assert_eq!(told, ["of another thread", "of this thread, later"], "{talk}");
+    assert_eq!(talk.matches("panicked at").count(), 2, "{talk}");
+}
+
 #[test]
 fn a_footer_cannot_ask_for_more_than_it_holds() {
     // FileMetaData with one list of 2^31 - 1 row groups: version, schema of one column, rows, row groups.

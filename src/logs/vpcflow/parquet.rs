@@ -1,9 +1,9 @@
 //! Parquet objects as flow logs are delivered (and as query engines copy them): rows of the same form as from text.
 
 mod columns;
+mod contain;
 mod guard;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use datafusion::parquet::arrow::arrow_reader::{
 };
 
 use self::columns::Columns;
+use self::contain::contain;
 use super::VPCFLOW;
 use crate::logs::sink::Sink;
 
@@ -39,7 +40,7 @@ pub fn parquet(bytes: &Bytes, sink: &mut Sink) -> bool {
         return false;
     }
     let opened = match guard::footer(bytes) {
-        Some(footer) if guard::is_sound_footer(footer) => guarded(|| open(bytes)),
+        Some(footer) if guard::is_sound_footer(footer) => contain(|| open(bytes)),
         _ => Err("its footer is broken".to_owned()),
     };
     match opened {
@@ -113,10 +114,10 @@ impl File {
         if used.pages > OBJECT_PAGES {
             return Ok(());
         }
-        let mut reader = guarded(|| self.reader(number, bytes)).map_err(|reason| (first, reason))?;
+        let mut reader = contain(|| self.reader(number, bytes)).map_err(|reason| (first, reason))?;
         let mut row = first;
         loop {
-            let batch = guarded(|| reader.next().transpose().map_err(|error| error.to_string()))
+            let batch = contain(|| reader.next().transpose().map_err(|error| error.to_string()))
                 .map_err(|reason| (row, reason))?;
             let Some(batch) = batch else { return Ok(()) };
             self.rows(&batch, row, used, sink).map_err(|reason| (row, reason))?;
@@ -140,7 +141,7 @@ impl File {
     }
 
     fn rows(&self, batch: &RecordBatch, first: u64, used: &mut Used, sink: &mut Sink) -> Result<(), String> {
-        let cells = guarded(|| self.columns.cells(batch))?;
+        let cells = contain(|| self.columns.cells(batch))?;
         for (row, index) in (0..batch.num_rows()).zip(first..) {
             match self.columns.values(&cells, row) {
                 Ok(values) => sink.record(&VPCFLOW, index, &[], |rows| {
@@ -158,12 +159,6 @@ impl File {
         }
         Ok(())
     }
-}
-
-/// Runs a part of the Parquet reader. It panics on some broken files; here they are errors like the others.
-fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err("it is broken in a way that stops the reader".to_owned()))
 }
 
 fn quarantine_rest(sink: &mut Sink, index: u64, bytes: &Bytes, reason: &str) {
