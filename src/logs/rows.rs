@@ -7,11 +7,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanArray, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
-    new_null_array,
+    ArrayBuilder, ArrayRef, BooleanArray, Int64Builder, PrimitiveBuilder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder, new_null_array,
 };
 use datafusion::arrow::compute::filter;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, SchemaRef};
 
 use crate::table::Table;
 use builder::Builder;
@@ -146,14 +146,8 @@ impl Rows {
     #[inline]
     pub fn int(&mut self, column: usize, value: i32) {
         let row = self.ids.len();
-        if let Some(Builder::Int(b)) = self.columns.get_mut(column)
-            && b.len() <= row
-        {
-            if b.len() < row {
-                b.append_nulls(row - b.len());
-            }
-            b.append_value(value);
-            self.touched = true;
+        if let Some(Builder::Int(b)) = self.columns.get_mut(column) {
+            self.touched |= fill(b, row, value);
         }
     }
 
@@ -161,14 +155,8 @@ impl Rows {
     #[inline]
     pub fn long(&mut self, column: usize, value: i64) {
         let row = self.ids.len();
-        if let Some(Builder::Long(b)) = self.columns.get_mut(column)
-            && b.len() <= row
-        {
-            if b.len() < row {
-                b.append_nulls(row - b.len());
-            }
-            b.append_value(value);
-            self.touched = true;
+        if let Some(Builder::Long(b)) = self.columns.get_mut(column) {
+            self.touched |= fill(b, row, value);
         }
     }
 
@@ -176,14 +164,8 @@ impl Rows {
     #[inline]
     pub fn double(&mut self, column: usize, value: f64) {
         let row = self.ids.len();
-        if let Some(Builder::Double(b)) = self.columns.get_mut(column)
-            && b.len() <= row
-        {
-            if b.len() < row {
-                b.append_nulls(row - b.len());
-            }
-            b.append_value(value);
-            self.touched = true;
+        if let Some(Builder::Double(b)) = self.columns.get_mut(column) {
+            self.touched |= fill(b, row, value);
         }
     }
 
@@ -206,14 +188,8 @@ impl Rows {
     #[inline]
     pub fn time(&mut self, column: usize, micros: i64) {
         let row = self.ids.len();
-        if let Some(Builder::Time(b)) = self.columns.get_mut(column)
-            && b.len() <= row
-        {
-            if b.len() < row {
-                b.append_nulls(row - b.len());
-            }
-            b.append_value(micros);
-            self.touched = true;
+        if let Some(Builder::Time(b)) = self.columns.get_mut(column) {
+            self.touched |= fill(b, row, micros);
         }
     }
 
@@ -306,6 +282,20 @@ impl Rows {
             self.full.push_back(full);
         }
     }
+}
+
+/// Makes `value` that of `row` in a builder, after nulls for the rows before it that have none; false when it has one already.
+#[inline]
+fn fill<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, row: usize, value: T::Native) -> bool {
+    let filled = builder.len();
+    if filled > row {
+        return false;
+    }
+    if filled < row {
+        builder.append_nulls(row - filled);
+    }
+    builder.append_value(value);
+    true
 }
 
 impl Full {
