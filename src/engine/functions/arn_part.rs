@@ -9,7 +9,7 @@ use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use super::on_text::{Kernel, Texts, apply, text_type};
+use super::on_text::{Kernel, Texts, apply, over, text_type};
 use super::{Build, Function, FunctionDoc};
 use crate::engine::arn::Arn;
 
@@ -86,13 +86,7 @@ impl ScalarUDFImpl for ArnPart {
         };
         let Some(name) = name.try_as_str().flatten() else { return Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))) };
         let kernel = kernel_of(name)?;
-        match arns {
-            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(apply(kernel, &array)?)),
-            ColumnarValue::Scalar(arn) => {
-                let result = apply(kernel, &arn.to_array_of_size(1)?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?))
-            }
-        }
+        over(arns, |arns| apply(kernel, arns))
     }
 }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use super::on_text::{Kernel, apply};
+use super::on_text::{Kernel, apply, over};
 use super::{Build, Function, FunctionDoc};
 
 pub(super) static FLAG: Function = Function {
@@ -51,12 +51,6 @@ impl ScalarUDFImpl for Flag {
         let reader = datafusion_functions_json::udfs::json_as_text_udf();
         let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         args.return_field = Arc::new(Field::new("text", reader.return_type(&types)?, true));
-        match reader.invoke_with_args(args)? {
-            ColumnarValue::Array(texts) => Ok(ColumnarValue::Array(apply(KERNEL, &texts)?)),
-            ColumnarValue::Scalar(text) => {
-                let result = apply(KERNEL, &text.to_array_of_size(1)?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?))
-            }
-        }
+        over(reader.invoke_with_args(args)?, |texts| apply(KERNEL, texts))
     }
 }

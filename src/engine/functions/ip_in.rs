@@ -9,7 +9,7 @@ use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use super::on_text::{Texts, text_type};
+use super::on_text::{Texts, over, text_type};
 use super::{Build, Function, FunctionDoc};
 use crate::engine::address::{self, Ranges};
 
@@ -71,13 +71,7 @@ impl ScalarUDFImpl for IpIn {
         let Some(ranges) = constant(&ranges)? else {
             return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(None)));
         };
-        match ips {
-            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(members(&array, &ranges)?)),
-            ColumnarValue::Scalar(ip) => {
-                let result = members(&ip.to_array_of_size(1)?, &ranges)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?))
-            }
-        }
+        over(ips, |ips| members(ips, &ranges))
     }
 }
 

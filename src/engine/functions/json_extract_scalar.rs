@@ -10,7 +10,7 @@ use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use serde_json::Value;
 
-use super::on_text::{Texts, text_type};
+use super::on_text::{Texts, over, text_type};
 use super::{Build, Function, FunctionDoc};
 
 pub(super) static JSON_EXTRACT_SCALAR: Function = Function {
@@ -62,13 +62,7 @@ impl ScalarUDFImpl for JsonExtractScalar {
         let steps = steps(path).ok_or_else(|| {
             exec_datafusion_err!("json_extract_scalar cannot read the path {path:?}; write $.key, $['key'] and [0]")
         })?;
-        match json {
-            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(extract(&array, &steps)?)),
-            ColumnarValue::Scalar(value) => {
-                let result = extract(&value.to_array_of_size(1)?, &steps)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?))
-            }
-        }
+        over(json, |json| extract(json, &steps))
     }
 }
 

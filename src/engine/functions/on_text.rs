@@ -76,12 +76,17 @@ impl ScalarUDFImpl for OnText {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [argument] = take_function_args(self.name, args.args)?;
-        match argument {
-            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(apply(self.kernel, &array)?)),
-            ColumnarValue::Scalar(value) => {
-                let result = apply(self.kernel, &value.to_array_of_size(1)?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?))
-            }
+        over(argument, |texts| apply(self.kernel, texts))
+    }
+}
+
+/// What is computed from an array, over an argument that may also be one value for all rows: then the result is one too.
+pub fn over(argument: ColumnarValue, compute: impl FnOnce(&ArrayRef) -> Result<ArrayRef>) -> Result<ColumnarValue> {
+    match argument {
+        ColumnarValue::Array(array) => compute(&array).map(ColumnarValue::Array),
+        ColumnarValue::Scalar(value) => {
+            let result = compute(&value.to_array_of_size(1)?)?;
+            ScalarValue::try_from_array(&result, 0).map(ColumnarValue::Scalar)
         }
     }
 }
