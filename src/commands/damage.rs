@@ -5,9 +5,8 @@ use std::io::{Result as Written, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::summary::grouped;
 use crate::engine::{Engine, Value, Window, execution_error, queries};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, grouped};
 use crate::findings::{Finding, Severity};
 use crate::outputs::{self, Format, Page, escape};
 

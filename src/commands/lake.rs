@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 
 use super::shared::LakeArguments;
-use super::summary::{grouped, size};
-use crate::error::Result;
+use super::summary::size;
+use crate::error::{Result, grouped};
 
 /// Show what the lake holds; join its small files; delete what no version needs
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 use std::io::{Result, Write};
 
+use crate::error::grouped;
 use crate::outputs::escape;
 use crate::pipeline::Summary;
 
@@ -47,19 +48,6 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> Result<()> {
         )?;
     }
     Ok(())
-}
-
-/// `1234567` as `1,234,567`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Bytes in the largest unit that leaves a number of at least one.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::summary::grouped;
 use crate::detect::{Applied, Blind, Effect, Outcome, Report, Tuned, Verdict};
+use crate::error::grouped;
 use crate::outputs::escape;
 
 /// Places that a line names.

@@ -2,7 +2,8 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::unpack::{Layer, count, make_room};
+use super::unpack::{Layer, make_room};
+use crate::error::grouped;
 
 /// The first bytes of every gzip member: the magic and the only method there is (RFC 1952).
 pub(super) const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
@@ -49,7 +50,10 @@ fn piecewise(input: &[u8], most: usize) -> Layer {
         if at > 0 && !rest.starts_with(&MAGIC) {
             // Tapes and some archivers fill the last block with zeros.
             let problem = rest.iter().any(|b| *b != 0).then(|| {
-                format!("{} bytes after the end of the gzip data are not gzip; they were left out", count(rest.len()))
+                format!(
+                    "{} bytes after the end of the gzip data are not gzip; they were left out",
+                    grouped(rest.len() as u64)
+                )
             });
             return Layer { bytes, problem };
         }
@@ -57,13 +61,17 @@ fn piecewise(input: &[u8], most: usize) -> Layer {
             Ok(length) => at += length,
             Err(Fault::TooLarge) => return Layer::too_large(most),
             Err(Fault::Ended) => {
-                let problem =
-                    format!("gzip ends after {} bytes: the file is truncated; copy it again", count(input.len()));
+                let problem = format!(
+                    "gzip ends after {} bytes: the file is truncated; copy it again",
+                    grouped(input.len() as u64)
+                );
                 return Layer { bytes, problem: Some(problem) };
             }
             Err(Fault::Damaged(what)) => {
-                let problem =
-                    format!("gzip data is damaged in the member at byte {} ({what}); copy the object again", count(at));
+                let problem = format!(
+                    "gzip data is damaged in the member at byte {} ({what}); copy the object again",
+                    grouped(at as u64)
+                );
                 return Layer { bytes, problem: Some(problem) };
             }
         }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::gzip;
+use crate::error::grouped;
 
 /// Objects are packed once; a copying tool may have packed them again. Deeper nesting is not a log.
 const LAYERS: usize = 2;
@@ -72,19 +73,6 @@ pub(super) fn make_room(out: &mut Vec<u8>, most: usize) -> bool {
     true
 }
 
-/// A count of bytes or other things with its thousands apart: 1,234,567.
-pub(super) fn count(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} bytes"),
@@ -137,11 +125,14 @@ fn run_zstd(
         let filled = out.len();
         let mut sink = OutBuffer::around_pos(out, filled);
         let hint = decoder.run(&mut source, &mut sink).map_err(|error| {
-            format!("zstd data is damaged at byte {}: {error}; copy the object again", count(before.1))
+            format!("zstd data is damaged at byte {}: {error}; copy the object again", grouped(before.1 as u64))
         })?;
         frame_ended = hint == 0;
         if (out.len(), source.pos()) == before {
-            return Err(format!("zstd data ends after {} bytes: it is truncated; copy it again", count(input.len())));
+            return Err(format!(
+                "zstd data ends after {} bytes: it is truncated; copy it again",
+                grouped(input.len() as u64)
+            ));
         }
     }
     Ok(())
@@ -226,7 +217,7 @@ mod tests {
         let unpacked = unpack(Bytes::from(packed[..half].to_vec()), LIMIT);
         assert!(unpacked.bytes.len() > plain.len() / 3 && plain.starts_with(&unpacked.bytes));
         let problem = unpacked.problem.unwrap();
-        assert!(problem.contains("truncated") && problem.contains(&count(half)), "{problem}");
+        assert!(problem.contains("truncated") && problem.contains(&grouped(half as u64)), "{problem}");
 
         check(packed[..packed.len() - 3].to_vec(), &plain, Some("truncated"));
         check([packed.clone(), b"trailing junk".to_vec()].concat(), &plain, Some("13 bytes after the end"));

@@ -18,10 +18,10 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::shared::{Chosen, LakeArguments, LimitArguments, RuleArguments, TalkArguments, run_id};
-use super::summary::{self, grouped};
+use super::summary;
 use crate::config::Config;
 use crate::detect;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, grouped};
 use crate::intake::arrivals::{Arrivals, Pace};
 use crate::intake::{Intake, Options};
 use crate::outputs::channels::{Channels, Secret};

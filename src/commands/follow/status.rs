@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::commands::summary::grouped;
+use crate::error::grouped;
 use crate::findings::SEVERITIES;
 use crate::outputs::escape;
 use crate::pipeline::follow::standing::{Board, Standing};
