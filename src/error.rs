@@ -1,4 +1,4 @@
-//! One error type, sorted by what the reader can do about it.
+//! One error type, sorted by what the reader can do about it, and how messages write numbers.
 
 use std::fmt;
 

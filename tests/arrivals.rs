@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{Days, Utc};
-use futures::StreamExt;
 use s3_server::{S3Server, config, write};
 use trailhound::error::Error;
 use trailhound::intake::arrivals::{Arrival, Arrivals, Pace};
@@ -256,29 +255,6 @@ fn slow_down() -> String {
         }
     });
     address
-}
-
-#[tokio::test]
-async fn objects_can_be_looked_at_again() {
-    let server = S3Server::start();
-    server.put("logs", "gone.json", b"{}");
-    server.put("logs", "same.json", b"{}");
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "changed.json", b"{}");
-    let intake = Intake::with_aws(Options::default(), server.config());
-    let listing = intake.list(&["s3://logs".to_owned(), folder.path().display().to_string()]).await;
-    std::fs::remove_file(server.bucket("logs").join("gone.json")).unwrap();
-    write(folder.path(), "changed.json", b"{} {}");
-    for found in listing.found {
-        let now = intake.look_again(&found).await.unwrap();
-        match found.uri.rsplit('/').next().unwrap() {
-            "gone.json" => assert!(now.is_none()),
-            "same.json" => assert_eq!(now.unwrap().size, found.size),
-            _ => assert_ne!(now.unwrap().version, found.version),
-        }
-    }
-    let mut objects = intake.fetch(Vec::new());
-    assert!(objects.next().await.is_none());
 }
 
 #[tokio::test]

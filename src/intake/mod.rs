@@ -139,29 +139,6 @@ impl Intake {
         listing
     }
 
-    /// The object as it is now: with another version when it was replaced, or nothing when it is gone. For objects that
-    /// were listed or announced a while ago and could not be read. An error says why nothing can be said.
-    pub async fn look_again(&self, found: &Found) -> Result<Option<Found>, String> {
-        match &found.place {
-            Place::Held(_) => Ok(Some(found.clone())),
-            Place::File => {
-                let (path, limit) = (names::path(&found.uri), self.options.limit);
-                let parent = path.parent().map(std::path::Path::to_owned).unwrap_or_default();
-                let listed = tokio::task::spawn_blocking(move || local::below(&parent, &path, Days::default(), limit));
-                let mut listing = listed.await.map_err(|error| format!("was given up: {error}"))?;
-                if let Some(problem) = listing.problems.pop() {
-                    return Err(problem.reason);
-                }
-                Ok(listing.found.pop().map(|now| Found { day: found.day, ..now }))
-            }
-            Place::S3 => {
-                let (bucket, key) = names::bucket_and_key(&found.uri).ok_or("is not an s3://bucket/key address")?;
-                let now = self.s3.look(bucket, &key).await.map_err(|refusal| refusal.reason)?;
-                Ok(now.map(|now| Found { day: found.day, ..prefixes::found(bucket, now, 0) }))
-            }
-        }
-    }
-
     /// Objects in the order of `found`. S3 downloads run ahead of the consumer, within bounds of number and memory;
     /// files are read by [`Fetched::load`]. Must be polled on a tokio runtime; dropping the stream ends the downloads.
     pub fn fetch(&self, found: Vec<Found>) -> impl Stream<Item = Fetched> + Send + Unpin + use<> {

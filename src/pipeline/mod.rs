@@ -1,4 +1,4 @@
-//! The two walks through the house: ingest (intake to lake) and judge (lake to findings).
+//! What strings the rooms together: ingest, findings into the lake, and following, which does both for ever.
 
 mod decode;
 mod findings;

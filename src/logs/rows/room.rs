@@ -1,5 +1,6 @@
-//! How much room a table's text columns need per byte of object, learnt from the objects before: growing step by step
-//! costs the decoder a fifth of its time in copies and page faults.
+//! How much room a table's text columns need per byte of object, learnt from the objects before.
+//!
+//! Growing step by step would cost the decoder a fifth of its time in copies and page faults.
 
 use std::sync::Mutex;
 
