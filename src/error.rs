@@ -22,8 +22,6 @@ pub enum Error {
     Conflict,
     /// An output could not be written.
     Output(String),
-    /// Input was partly unreadable and the user asked for strictness.
-    Strict(String),
 }
 
 impl Error {
@@ -31,7 +29,6 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Rule(_) | Error::Sql(_) => 2,
-            Error::Strict(_) => 3,
             Error::Input(_) | Error::Lake(_) | Error::Conflict | Error::Output(_) => 4,
         }
     }
@@ -45,8 +42,7 @@ impl fmt::Display for Error {
             | Error::Sql(text)
             | Error::Input(text)
             | Error::Lake(text)
-            | Error::Output(text)
-            | Error::Strict(text) => f.write_str(text),
+            | Error::Output(text) => f.write_str(text),
             Error::Conflict => f.write_str("another process is writing to this lake; try again when it has finished"),
         }
     }
