@@ -8,7 +8,9 @@
 mod corpus;
 
 use std::hint::black_box;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use chrono::{Duration, TimeZone, Utc};
@@ -51,6 +53,7 @@ fn main() {
         }
         if wants("delta") {
             bench_delta(folder.path(), &place, objects).await;
+            bench_follow(folder.path(), &place, objects);
         }
     });
 }
@@ -99,8 +102,13 @@ async fn bench_rules(place: &str) {
     }
 }
 
-/// All rows of one value, beside a query that has to look at every row of the column.
+/// All rows of one value, beside a query that has to look at every row of the column; after small files were joined.
 async fn bench_lookup(place: &str) {
+    let began = Instant::now();
+    let joined = pipeline::open_lake(place).await.expect("a lake").compact().await.expect("a compaction");
+    for (table, before, after) in joined.iter().filter(|(_, before, _)| *before > 0) {
+        println!("lake compact: {table}: {before} files became {after} in {:.1} s", began.elapsed().as_secs_f64());
+    }
     let engine = open(place).await;
     let row = "SELECT eventID, requestID, userIdentity.accessKeyId, userIdentity.arn, sourceIPAddress FROM cloudtrail LIMIT 1";
     let first = engine.sql(row).await.expect("a plan").collect().await.expect("a row");
@@ -157,6 +165,53 @@ async fn bench_delta(folder: &Path, place: &str, objects: u64) {
         );
         times.push(all);
     }
+}
+
+/// One new object for a follower of the lake: seconds until it tells what the object makes it find. Rules over more than one
+/// row answer when their logs are complete.
+fn bench_follow(folder: &Path, place: &str, objects: u64) {
+    let (logs, state) = (folder.join("incoming"), folder.join("state"));
+    std::fs::create_dir(&logs).expect("a folder");
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_trailhound"));
+    follower.args(["follow", "--output", "-", "--rest", "0s", "--listen", "none", "--quiet", "--lake", place]);
+    let follower = follower.arg("--state").arg(&state).arg(&logs).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut follower = follower.spawn().expect("the program was built");
+    let told = BufReader::new(follower.stdout.take().expect("its findings"));
+    let mut findings = told.lines().map(|line| line.expect("a finding"));
+    let mut times = Vec::new();
+    for round in 0..=ROUNDS as u64 {
+        let number = Utc::now().timestamp_micros() as u64;
+        let trail = format!("trail-{number}");
+        let json = corpus::made_object(number, number + 1).replacen(
+            r#"{"Records":["#,
+            &format!(r#"{{"Records":[{},"#, corpus::stopped_trail(&trail)),
+            1,
+        );
+        let packed = corpus::pack(&json);
+        let path = logs.join(format!("{number}.json.gz"));
+        let unfinished = logs.join(format!(".{number}"));
+        std::fs::write(&unfinished, packed).expect("an object");
+        let began = Instant::now();
+        std::fs::rename(unfinished, path).expect("an object");
+        assert!(findings.any(|line| line.contains("stopped_trail") && line.contains(&trail)), "it is found");
+        times.push(began.elapsed().as_secs_f64());
+        if round == 0 {
+            println!(
+                "small delta: a follower that begins on a lake of {objects} objects: first answer in {:.1} s",
+                times[0]
+            );
+        }
+    }
+    follower.kill().expect("it runs");
+    follower.wait().expect("it ran");
+    times.remove(0);
+    times.sort_by(f64::total_cmp);
+    println!(
+        "small delta: one new object for a follower: told in {:.2} s (of {ROUNDS}: least {:.2}, most {:.2})",
+        times[ROUNDS / 2],
+        times[0],
+        times[ROUNDS - 1]
+    );
 }
 
 fn write_archive(folder: &Path, objects: u64) {

@@ -31,6 +31,15 @@ pub fn made_object(object: u64, objects: u64) -> String {
     format!("{{\"Records\":[{}]}}", events.join(","))
 }
 
+/// An event that is a finding by itself.
+pub fn stopped_trail(name: &str) -> String {
+    let mut dice = Dice(name.bytes().fold(1, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))));
+    let (id, request) = (dice.id(), dice.id());
+    format!(
+        r#"{{"eventVersion":"1.11","userIdentity":{{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/{name}","accountId":"111122223333","accessKeyId":"AKIAIOSFODNN7EXAMPLE"}},"eventTime":"2026-10-30T23:59:00Z","eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","awsRegion":"us-east-1","sourceIPAddress":"192.0.2.7","userAgent":"aws-cli/2.17","requestParameters":{{"name":"{name}"}},"responseElements":null,"requestID":"{request}","eventID":"{id}","readOnly":false,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management"}}"#
+    )
+}
+
 /// Where a trail would put that object below the folder that it delivers to.
 pub fn key(object: u64, objects: u64) -> String {
     let hour = hour(object, objects);
