@@ -71,6 +71,23 @@ pub fn session_name(text: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// Beginnings of the names of Regions outside the partition `aws`, each with its partition.
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eusc-", "aws-eusc"),
+];
+
+/// The partition of a Region; `aws` when it is not known to be another.
+pub fn partition(region: &str) -> &'static str {
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
 /// Geographies of cross-Region inference profiles that are longer than a country code.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html>
 const GEOGRAPHIES: [&str; 7] = ["global", "apac", "us-gov", "emea", "amer", "latam", "us-iso"];

@@ -3,6 +3,7 @@
 //! A function is one file and one line here: its documentation with an example that a test runs, and what builds it.
 
 mod arn_part;
+mod bucket_arn;
 mod client;
 mod entropy;
 mod flag;
@@ -53,6 +54,7 @@ enum Build {
 /// Every function, sorted by name.
 static FUNCTIONS: &[&Function] = &[
     &arn_part::ARN_PART,
+    &bucket_arn::BUCKET_ARN,
     &client::CLIENT,
     &entropy::ENTROPY,
     &flag::FLAG,
