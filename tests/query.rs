@@ -391,6 +391,17 @@ async fn statements_that_read_are_possible() {
 }
 
 #[tokio::test]
+async fn lists_show_what_people_may_use() {
+    let engine = engine().await;
+    let shown = rows(&engine, "SHOW TABLES").await.join("\n");
+    assert!(shown.contains("cloudtrail") && shown.contains("invocations") && shown.contains("prices"), "{shown}");
+    assert!(!shown.contains("_stored"), "{shown}");
+    let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name LIKE '%stored%'";
+    assert_eq!(rows(&engine, columns).await, ["0"]);
+    assert!(engine.table_names().iter().all(|name| !name.starts_with('_')));
+}
+
+#[tokio::test]
 async fn errors_name_what_is_like_it() {
     let engine = engine().await;
     for (sql, expected) in [

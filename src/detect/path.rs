@@ -10,6 +10,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 
 use super::scan::{Keys, is_selective};
+use crate::engine::stored::PREFIX;
 
 /// The places where a rule reads tables, without repetition.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,7 +92,7 @@ fn stored_table(plan: &LogicalPlan) -> Option<String> {
 
 /// The table that SQL knows a stored table by.
 pub fn table_name(stored: &str) -> &str {
-    stored.strip_prefix("_stored_").unwrap_or(stored)
+    stored.strip_prefix(PREFIX).unwrap_or(stored)
 }
 
 fn needs_more_than_its_row(expression: &Expr) -> bool {

@@ -12,6 +12,8 @@ use datafusion::logical_expr::expr::{Alias, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection, SubqueryAlias};
 
+use super::stored;
+
 /// What a plan names of the columns below it, wherever it stands: more than needed where names repeat, never less.
 #[derive(Debug, Default)]
 struct Named {
@@ -46,7 +48,7 @@ fn presented(node: &LogicalPlan) -> Option<(&Projection, &SubqueryAlias)> {
         other => other,
     };
     let LogicalPlan::TableScan(scan) = source else { return None };
-    scan.table_name.table().starts_with("_stored_").then_some((projection, alias))
+    stored::is_stored(scan.table_name.table()).then_some((projection, alias))
 }
 
 /// Narrows presented tables and names fields of their structs by flat columns.

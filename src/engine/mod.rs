@@ -12,6 +12,7 @@ mod prices;
 pub mod queries;
 mod session;
 mod spelling;
+pub mod stored;
 mod suggest;
 mod tokens;
 pub mod views;

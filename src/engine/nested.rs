@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::context::SessionContext;
 
-use super::{Window, sql_error};
+use super::{Window, sql_error, stored};
 use crate::error::Result;
 use crate::table::{Column, DATE, Table};
 
@@ -19,7 +19,7 @@ pub async fn present(
     provider: Arc<dyn TableProvider>,
     window: Option<&Window>,
 ) -> Result<()> {
-    let source = format!("_stored_{}", table.name);
+    let source = stored::name(table.name);
     context.register_table(&source, provider).map_err(sql_error)?;
     let mut items = vec!["\"time\"".to_owned()];
     items.extend(table.time_name.map(|name| format!("\"time\" AS \"{}\"", name.to_ascii_lowercase())));

@@ -13,13 +13,11 @@ use datafusion::execution::context::SessionContext;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::sql_error;
+use super::{sql_error, stored};
 use crate::error::{Error, Result};
 
 /// The list that is built in; its head says what the keys mean.
 const BUILT_IN: &str = include_str!("prices.toml");
-/// Table behind the view `prices`.
-const STORED: &str = "_stored_prices";
 /// Nothing costs more: dollars per million tokens, or per image, second or query. It keeps sums finite.
 const DEAREST: f64 = 1e6;
 
@@ -128,7 +126,7 @@ impl Prices {
     /// Registers the rows that the view `prices` shows.
     pub(super) fn register(&self, context: &SessionContext) -> Result<()> {
         let batch = self.rows().map_err(|error| sql_error(error.into()))?;
-        context.register_batch(STORED, batch).map(|_| ()).map_err(sql_error)
+        context.register_batch(&stored::name("prices"), batch).map(|_| ()).map_err(sql_error)
     }
 
     fn rows(&self) -> std::result::Result<RecordBatch, datafusion::arrow::error::ArrowError> {

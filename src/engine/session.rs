@@ -9,7 +9,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use super::first_rows::FirstRows;
-use super::{functions, sql_error};
+use super::{functions, sql_error, stored};
 use crate::error::Result;
 
 /// What a session may use.
@@ -61,6 +61,7 @@ pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<SessionC
         .with_physical_optimizer_rules(rules)
         .build();
     let context = SessionContext::new_with_state(state);
+    stored::hide(&context)?;
     functions::register(&context)?;
     Ok(context)
 }

@@ -56,7 +56,6 @@ pub fn table_names(context: &SessionContext) -> Vec<String> {
             names.extend(catalog.schema(&schema).map(|schema| schema.table_names()).unwrap_or_default());
         }
     }
-    names.retain(|name| !name.starts_with('_'));
     names.sort_unstable();
     names.dedup();
     names
