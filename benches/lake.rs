@@ -16,7 +16,7 @@ use std::time::Instant;
 use chrono::{Duration, TimeZone, Utc};
 use indicatif::ProgressBar;
 use libdeflater::Decompressor;
-use trailhound::detect::{self, Report, Rule, Scans, Shelf};
+use trailhound::detect::{self, Report, Rule, Scans, Shelf, Tuning};
 use trailhound::engine::{Engine, Settings, Window};
 use trailhound::intake::{Intake, Options};
 use trailhound::lake::Lake;
@@ -266,7 +266,9 @@ async fn open(place: &str) -> Engine {
 }
 
 async fn judge(engine: &Engine, rules: &[Rule], window: &Window, scans: Scans) -> Report {
-    detect::run(engine, rules, window, threads(), scans, "bench").await.expect("the tables can be read")
+    detect::run(engine, rules, &Tuning::default(), window, threads(), scans, "bench")
+        .await
+        .expect("the tables can be read")
 }
 
 /// Rows and best seconds of a query.

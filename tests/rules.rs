@@ -11,7 +11,7 @@ use datafusion::arrow::compute::concat_batches;
 use mistakes::{changed, mistake};
 use proptest::prelude::*;
 use trailhound::detect::lint::Linter;
-use trailhound::detect::{self, Outcome, Rule, Scans, Shelf, selftest};
+use trailhound::detect::{self, Outcome, Rule, Scans, Shelf, Tuning, selftest};
 use trailhound::engine::{Engine, Settings, Window};
 use trailhound::findings::{self, Finding};
 use trailhound::logs::cloudtrail::CLOUDTRAIL;
@@ -122,7 +122,9 @@ fn batch(event: &Denied) -> RecordBatch {
 async fn judge(rules: &[Rule], batches: Vec<RecordBatch>, window: &Window) -> detect::Report {
     let settings = Settings { threads: 2, ..Settings::default() };
     let engine = Engine::in_memory(settings, vec![(CLOUDTRAIL.table, batches)]).await.expect("an engine");
-    detect::run(&engine, rules, window, 2, Scans::Shared, "run").await.expect("the tables can be read")
+    detect::run(&engine, rules, &Tuning::default(), window, 2, Scans::Shared, "run")
+        .await
+        .expect("the tables can be read")
 }
 
 /// Findings without what differs from run to run.

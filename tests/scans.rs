@@ -5,7 +5,7 @@ use datafusion::arrow::array::RecordBatch;
 use indicatif::ProgressBar;
 use proptest::prelude::*;
 use proptest::sample::select;
-use trailhound::detect::{self, Outcome, Report, Rule, Scans, Shelf};
+use trailhound::detect::{self, Outcome, Report, Rule, Scans, Shelf, Tuning};
 use trailhound::engine::{Engine, Settings, Window};
 use trailhound::findings::Finding;
 use trailhound::intake::{Intake, Options};
@@ -197,7 +197,8 @@ fn flows() -> Vec<RecordBatch> {
 async fn judge(rules: &[Rule], trail: Vec<RecordBatch>, window: &Window, memory: usize, scans: Scans) -> Report {
     let tables = vec![(CLOUDTRAIL.table, trail), (VPCFLOW.table, flows())];
     let engine = Engine::in_memory(Settings { threads: 2, memory }, tables).await.expect("an engine");
-    let mut report = detect::run(&engine, rules, window, 2, scans, "run").await.expect("the tables can be read");
+    let mut report =
+        detect::run(&engine, rules, &Tuning::default(), window, 2, scans, "run").await.expect("the tables can be read");
     report.findings.iter_mut().for_each(|finding| finding.created_at = noon());
     report
 }
@@ -300,7 +301,9 @@ fn built_in_rules_find_the_same_together_as_alone_in_a_lake() {
             let engine = Engine::new(Settings { threads: 2, memory: PLENTY }, providers).await.expect("an engine");
             let rules = Shelf::built_in().expect("rules").rules().to_vec();
             let window = Window::default();
-            detect::run(&engine, &rules, &window, 2, scans, "run").await.expect("the tables can be read")
+            detect::run(&engine, &rules, &Tuning::default(), &window, 2, scans, "run")
+                .await
+                .expect("the tables can be read")
         })
     };
     let (mut together, mut alone) = (run(Scans::Shared), run(Scans::Alone));

@@ -334,6 +334,56 @@ fn a_hunt_withholds_what_is_tuned_and_says_so() {
     assert!(talk.contains("1 off") && talk.contains("switched off: enabled_models"), "{talk}");
 }
 
+const BLINDED: &str = "blinded_then_acted";
+
+/// Outcome of the chain, and the rules of its incidents' steps.
+fn incident(hunt: &Value) -> (String, BTreeSet<String>) {
+    let verdict = hunt["verdicts"].as_array().unwrap().iter().find(|verdict| verdict["rule_id"] == BLINDED).unwrap();
+    let mut rules = BTreeSet::new();
+    for finding in hunt["findings"].as_array().unwrap().iter().filter(|finding| finding["rule_id"] == BLINDED) {
+        let steps: Vec<Value> = serde_json::from_str(finding["evidence"].as_str().unwrap()).unwrap();
+        rules.extend(steps.iter().map(|step| step["rule_id"].as_str().unwrap().to_owned()));
+    }
+    (verdict["outcome"].as_str().unwrap().to_owned(), rules)
+}
+
+#[test]
+fn what_is_taken_out_is_no_step_of_an_incident() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake").to_str().unwrap().to_owned();
+    let plain = put(folder.path(), "plain.toml", b"");
+    let blinding = "reason = 'the log moves'\nrules = 'logging'\n";
+    let silence =
+        put(folder.path(), "silence.toml", format!("[[silence]]\n{blinding}expires = 2999-01-01\n").as_bytes());
+    let allow = put(folder.path(), "allow.toml", format!("[[allow]]\n{blinding}").as_bytes());
+    let whole = format!("[[silence]]\nreason = 'known'\nexpires = 2999-01-01\nrules = '{BLINDED}'\n");
+    let whole = put(folder.path(), "whole.toml", whole.as_bytes());
+    let logs = sample_data();
+    // What follows the blinding; all rules would take long.
+    let rules = ["--rule", BLINDED, "--rule", "attacked_after_guardrail_change"];
+    let hunt = |logs: Option<&str>, config: &Path| {
+        let mut arguments = vec!["hunt", "--lake", &lake, "--format", "json", "--config", config.to_str().unwrap()];
+        arguments.extend(logs);
+        arguments.extend(rules);
+        incident(&run_json(&arguments))
+    };
+    let (outcome, steps) = hunt(Some(&logs), &plain);
+    assert!(outcome == "fired" && steps.contains("attacked_after_guardrail_change"), "{outcome} {steps:?}");
+    for tuned in [&silence, &allow] {
+        // The lake still has what the hunts before it found.
+        let (outcome, steps) = hunt(None, tuned);
+        assert!(outcome == "quiet" && steps.is_empty(), "{outcome} {steps:?}");
+    }
+    let stored = query(
+        lake.as_ref(),
+        "SELECT count(*) AS n FROM findings WHERE rule_id = 'deleted_invocation_logging' AND silenced IS NOT NULL",
+    );
+    assert_eq!(stored[0]["n"], 1);
+    assert_eq!(hunt(None, &whole).0, "withheld");
+    let (outcome, again) = hunt(None, &plain);
+    assert_eq!((outcome.as_str(), again), ("fired", steps), "the silence is gone, and with it what it did");
+}
+
 #[test]
 fn a_preview_counts_and_stores_nothing() {
     let folder = tempfile::tempdir().unwrap();

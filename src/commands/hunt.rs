@@ -73,7 +73,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     };
     let engine = Engine::with_prices(settings.clone(), lake.providers().await?, prices).await?;
     let window = Window { start: arguments.intake.since, end: arguments.intake.until, lookback: Duration::zero() };
-    let mut judged = detect::run(&engine, &rules, &window, settings.threads, Scans::Shared, &run_id).await?;
+    let mut judged = detect::run(&engine, &rules, &tuning, &window, settings.threads, Scans::Shared, &run_id).await?;
     let settled = settled(&rules, &judged, &window);
     let mut tuned = tuning.apply(std::mem::take(&mut judged.findings), Utc::now());
     tuned.settle(&mut judged.verdicts);
@@ -109,6 +109,7 @@ fn settled(rules: &[Rule], judged: &Report, window: &Window) -> Vec<Span> {
                     .map(|start| slot.saturating_mul((start.timestamp_micros() - 1).div_euclid(slot) + 1)),
                 end: window.end.map(|end| slot.saturating_mul(end.timestamp_micros().div_euclid(slot))),
                 removes: false,
+                sees_all: *window == Window::default(),
             }
         });
     spans.collect()

@@ -22,12 +22,12 @@ const MOST_ROLES: usize = 5;
 const LONGEST_SESSION: Duration = Duration::hours(12);
 
 /// Findings of this run that are steps of the chain.
-pub fn of_run(findings: &[Finding], chain: &Chain) -> Vec<Child> {
+pub fn of_run<'a>(findings: impl IntoIterator<Item = &'a Finding>, chain: &Chain) -> Vec<Child> {
     let wanted = |finding: &&Finding| {
         let is_incident = !finding.children.is_empty();
         chain.steps.iter().any(|step| chain.is_step(step, &finding.rule.rule_id, finding.rule.severity, is_incident))
     };
-    findings.iter().filter(wanted).map(Child::of).collect()
+    findings.into_iter().filter(wanted).map(Child::of).collect()
 }
 
 /// Findings of this run and of the lake, each once. What this run says of one counts, over the whole time of both: the run
@@ -45,12 +45,12 @@ pub fn with_stored(made: Vec<Child>, stored: Vec<Child>) -> Vec<Child> {
     children.into_values().collect()
 }
 
-/// Findings that the lake keeps and the chain wants, as far as `view` shows them.
+/// Findings that the lake keeps and the chain wants, as far as `view` shows them; none that were silenced.
 pub async fn stored(engine: &Engine, view: &Window, chain: &Chain) -> Result<Vec<Child>> {
     if !engine.tables().any(|table| table.name == FINDINGS.name) {
         return Ok(Vec::new());
     }
-    let mut condition = view.visible();
+    let mut condition = format!("silenced IS NULL AND {}", view.visible());
     if chain.steps.iter().all(|step| !step.rules.is_empty()) {
         condition.push_str(&format!(" AND rule_id IN ({})", quoted(chain.rules())));
     }
@@ -97,7 +97,7 @@ pub async fn follow_roles(engine: &Engine, view: &Window, children: &mut [Child]
     let mut assumed: HashMap<String, BTreeSet<(Link, String)>> = HashMap::new();
     let mut keys: BTreeSet<String> = children.iter().filter_map(|child| child.access_key_id.clone()).collect();
     let lookback = view.lookback + LONGEST_SESSION;
-    let visible = Window { lookback, ..view.clone() }.visible();
+    let visible = Window { lookback, ..view.clone() }.visible_times();
     for _ in 0..MOST_ROLES {
         // Keys of users are given out once and for all.
         let asked: Vec<&str> =

@@ -1,6 +1,6 @@
 //! The second stage of a run: chains over what the other rules found, in this run and before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::chain::{Chain, Child, Link, Taken, in_order};
 use super::cost::Cost;
 use super::verdict::{Outcome, Report};
-use super::{Rule, cells, children, collect};
+use super::{Rule, Tuning, cells, children, collect};
 use crate::engine::{Engine, Window};
 use crate::error::Result;
 use crate::findings::{Finding, Origin};
@@ -24,26 +24,31 @@ const MOST_EVIDENCE: usize = 20;
 ///
 /// Children are the findings of this run and those that the lake keeps of the chain's view (of the order of `rules`). A chain
 /// that no finding of this run can be a step of has nothing new to say, and costs nothing. A run of nothing but chains goes by
-/// the lake.
+/// the lake. What `tuning` takes out is no step: somebody has looked at it, and it is not shown.
 pub async fn judge(
     engine: &Engine,
     rules: &[Rule],
     views: &[Window],
+    tuning: &Tuning,
     created_at: DateTime<Utc>,
     run_id: &Arc<str>,
     report: &mut Report,
 ) {
     let goes_by_lake = rules.iter().all(|rule| rule.chain.is_some());
+    let taken_out = report.findings.iter().filter(|finding| !tuning.shows(finding, created_at));
+    let taken_out: HashSet<String> = taken_out.map(|finding| finding.finding_id.clone()).collect();
     for (index, rule, chain) in rules.iter().enumerate().filter_map(|(i, rule)| Some((i, rule, rule.chain.as_ref()?))) {
         let began = Instant::now();
-        let made: Vec<Child> = children::of_run(&report.findings, chain);
+        let shown = report.findings.iter().filter(|finding| !taken_out.contains(&finding.finding_id));
+        let made: Vec<Child> = children::of_run(shown, chain);
         let view = views.get(index).cloned().unwrap_or_default();
         let found = async {
             if made.is_empty() && !goes_by_lake {
                 return Ok((0, Vec::new()));
             }
-            let all = children::with_stored(made, children::stored(engine, &view, chain).await?);
-            find(engine, &view, rule, all, created_at, run_id).await
+            let mut stored = children::stored(engine, &view, chain).await?;
+            stored.retain(|child| !taken_out.contains(&child.finding_id));
+            find(engine, &view, rule, children::with_stored(made, stored), created_at, run_id).await
         };
         let (ways, findings) = match found.await {
             Ok(found) => found,

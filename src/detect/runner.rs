@@ -14,7 +14,7 @@ use super::question::{Joins, Question};
 use super::scan::{Leaf, SharedScans};
 use super::sight::{Sight, Sights};
 use super::verdict::{Outcome, Report, Verdict};
-use super::{Rule, duration, incidents, selftest};
+use super::{Rule, Tuning, duration, incidents, selftest};
 use crate::engine::{Engine, Window};
 use crate::error::Result;
 use crate::findings::Finding;
@@ -28,7 +28,8 @@ pub enum Scans {
     Alone,
 }
 
-/// Judges `rules` over `window`, up to `threads` of them at a time.
+/// Judges `rules` over `window`, up to `threads` of them at a time. Findings that `tuning` takes out are in the report, and no
+/// step of a chain.
 ///
 /// `window` is the span to judge; each rule sees its own lookback before it. Whether a rule can be judged is decided by the
 /// rows of the window itself. A rule that fails has the verdict `Failed` and stops nothing; an error means that the tables
@@ -36,6 +37,7 @@ pub enum Scans {
 pub async fn run(
     engine: &Engine,
     rules: &[Rule],
+    tuning: &Tuning,
     window: &Window,
     threads: usize,
     scans: Scans,
@@ -43,7 +45,7 @@ pub async fn run(
 ) -> Result<Report> {
     let began = Instant::now();
     let views = rules.iter().map(|rule| view(window, rule)).collect();
-    let mut run = Run::new(rules, views, threads, run_id);
+    let mut run = Run::new(rules, tuning, views, threads, run_id);
     let shared = match scans {
         Scans::Shared => Some(SharedScans::over(engine).await?),
         Scans::Alone => None,
@@ -67,12 +69,13 @@ pub async fn run(
 pub async fn judge(
     engine: &Engine,
     rules: &[Rule],
+    tuning: &Tuning,
     views: Vec<Window>,
     threads: usize,
     run_id: &str,
 ) -> Result<Report> {
     let began = Instant::now();
-    let mut run = Run::new(rules, views, threads, run_id);
+    let mut run = Run::new(rules, tuning, views, threads, run_id);
     let shared = SharedScans::over(engine).await?;
     let mut all = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
@@ -89,6 +92,7 @@ pub async fn judge(
 /// A run in progress.
 struct Run<'a> {
     rules: &'a [Rule],
+    tuning: &'a Tuning,
     /// What each rule looks at.
     views: Vec<Window>,
     engines: HashMap<Window, Arc<Engine>>,
@@ -101,9 +105,10 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(rules: &'a [Rule], views: Vec<Window>, threads: usize, run_id: &str) -> Run<'a> {
+    fn new(rules: &'a [Rule], tuning: &'a Tuning, views: Vec<Window>, threads: usize, run_id: &str) -> Run<'a> {
         Run {
             rules,
+            tuning,
             views,
             engines: HashMap::new(),
             threads: threads.max(1),
@@ -201,7 +206,8 @@ impl<'a> Run<'a> {
         for index in self.ask(questions).await {
             self.ask_spilling(engine, index).await?;
         }
-        incidents::judge(engine, self.rules, &self.views, self.created_at, &self.run_id, &mut self.report).await;
+        let (created_at, run_id) = (self.created_at, self.run_id.clone());
+        incidents::judge(engine, self.rules, &self.views, self.tuning, created_at, &run_id, &mut self.report).await;
         self.report.answering = scanned.elapsed().as_secs_f64() - read;
         Ok(())
     }

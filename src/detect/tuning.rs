@@ -112,13 +112,22 @@ impl Tuning {
         (on, off.iter().map(|rule| Verdict::new(rule, Outcome::Off)).collect())
     }
 
+    /// True when no entry takes the finding out. `now` decides which entries have ended.
+    pub fn shows(&self, finding: &Finding, now: DateTime<Utc>) -> bool {
+        fitting(&self.live(now), finding).is_none()
+    }
+
+    /// Entries that have not ended.
+    fn live(&self, now: DateTime<Utc>) -> Vec<&Entry> {
+        self.entries.iter().filter(|entry| !entry.has_ended(now)).collect()
+    }
+
     /// Takes out what an entry fits: the first one of the configuration, allow-lists before silences. `now` decides which
     /// entries have ended.
     pub fn apply(&self, findings: Vec<Finding>, now: DateTime<Utc>) -> Tuned {
         let mut tuned = Tuned::default();
-        let has_ended = |entry: &Entry| entry.expires.is_some_and(|end| end <= now);
-        let (ended, live): (Vec<&Entry>, Vec<&Entry>) = self.entries.iter().partition(|entry| has_ended(entry));
-        tuned.expired = ended.into_iter().map(Entry::unused).collect();
+        let live = self.live(now);
+        tuned.expired = self.entries.iter().filter(|entry| entry.has_ended(now)).map(Entry::unused).collect();
         let mut applied: Vec<Applied> = live.iter().map(|entry| entry.unused()).collect();
         for mut finding in findings {
             let Some(place) = fitting(&live, &finding) else {
@@ -190,6 +199,10 @@ impl Entry {
         }
         let (reason, place) = (written.reason.trim().to_owned(), written.place.clone());
         Ok(Entry { effect, reason, place, expires, rules: concerned, matchers })
+    }
+
+    fn has_ended(&self, now: DateTime<Utc>) -> bool {
+        self.expires.is_some_and(|end| end <= now)
     }
 
     /// The entry in a report, before it fitted anything.

@@ -38,6 +38,18 @@ impl Window {
         if parts.is_empty() { "true".into() } else { parts.join(" AND ") }
     }
 
+    /// The same for views, which have no `date`: a condition on `time` alone.
+    pub fn visible_times(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(start) = self.start {
+            parts.push(format!("\"time\" >= '{}'", (start - self.lookback).to_rfc3339()));
+        }
+        if let Some(end) = self.end {
+            parts.push(format!("\"time\" < '{}'", end.to_rfc3339()));
+        }
+        if parts.is_empty() { "true".into() } else { parts.join(" AND ") }
+    }
+
     /// SQL expression of the column `fresh`.
     pub fn fresh(&self) -> String {
         self.start.map_or("true".into(), |start| format!("\"time\" >= '{}'", start.to_rfc3339()))

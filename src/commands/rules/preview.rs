@@ -82,7 +82,7 @@ pub async fn run(arguments: Arguments, folder: Option<&Path>, page: &mut String)
     let lake = arguments.lake.open_existing(&config).await?;
     let engine = Engine::with_prices(settings.clone(), lake.providers().await?, prices(&config)?).await?;
     let window = Window { start: arguments.since, end: arguments.until, lookback: Duration::zero() };
-    let mut judged = detect::run(&engine, &rules, &window, settings.threads, Scans::Shared, &run_id()).await?;
+    let mut judged = detect::run(&engine, &rules, &tuning, &window, settings.threads, Scans::Shared, &run_id()).await?;
     let mut found = count(&judged.findings);
     let tuned = tuning.apply(std::mem::take(&mut judged.findings), Utc::now());
     let days = days(&engine.windowed(&window).await?, &rules).await?;

@@ -159,6 +159,7 @@ impl Judge {
                     start: Some(start),
                     end: Some(end),
                     removes: true,
+                    sees_all: false,
                 });
             }
             let minutes = self.revisits.take(rule, complete);
@@ -284,7 +285,8 @@ impl Settler {
     pub async fn settle(&mut self, due: Due) -> Result<Settled> {
         self.journal.refresh().await?;
         let engine = Engine::new(self.settings.clone(), self.journal.providers()?).await?;
-        let report = detect::judge(&engine, &due.rules, due.views, self.settings.threads, &self.run_id).await?;
+        let report =
+            detect::judge(&engine, &due.rules, &self.tuning, due.views, self.settings.threads, &self.run_id).await?;
         let mut failed = BTreeMap::new();
         for verdict in &report.verdicts {
             if let Outcome::Failed(reason) = &verdict.outcome {
