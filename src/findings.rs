@@ -72,7 +72,7 @@ static COLUMNS: [Column; 38] = [
     column(
         "lacks",
         Kind::Texts,
-        "evidence that is not there and would have confirmed or refuted it, 5 at most; a follower does not say",
+        "evidence that is not there and would have confirmed or refuted it, 5 at most; a follower leaves it to a hunt",
     ),
     column("why", Kind::Text, "what it means and why it matters"),
     column("entities", Kind::Json, "columns that name who or what: name -> value"),

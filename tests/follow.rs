@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{put, query, run, sample_data, trailhound};
 use trailhound::logs::framing::is_body;
 
@@ -88,12 +88,16 @@ impl Place {
     /// A lake made by one hunt over the same folder.
     fn hunted(&self) -> String {
         let lake = self.path("hunted");
-        let logs = self.path("in");
-        let mut arguments = vec!["hunt", &logs, "--lake", &lake, "-q", "--format", "ndjson"];
+        self.hunt(Some(&self.path("in")), &lake);
+        lake
+    }
+
+    fn hunt(&self, logs: Option<&str>, lake: &str) {
+        let mut arguments = vec!["hunt", "--lake", lake, "-q", "--format", "ndjson"];
+        arguments.extend(logs);
         arguments.extend(RULES.iter().flat_map(|rule| ["--rule", rule]));
         let hunt = run(&arguments);
         assert!(hunt.status.success(), "{}", String::from_utf8_lossy(&hunt.stderr));
-        lake
     }
 
     /// Ids that the output told, in order.
@@ -179,6 +183,14 @@ fn logs_that_come_in_parts_give_what_one_hunt_gives() {
     place.follow_once();
     same_lakes(&place.path("lake"), &place.hunted());
     told_once(&place, &place.path("lake"));
+    // What findings lack only the whole lake tells: a hunt over it writes that down, and a follower leaves it.
+    let lacks = |lake: &str| query(lake.as_ref(), "SELECT finding_id, lacks FROM findings ORDER BY finding_id");
+    let lake = place.path("lake");
+    assert!(lacks(&lake).iter().all(|row| row["lacks"] == json!([])));
+    place.hunt(None, &lake);
+    place.follow_once();
+    assert_eq!(lacks(&lake), lacks(&place.path("hunted")));
+    assert!(lacks(&lake).iter().any(|row| row["lacks"] != json!([])));
     let found =
         query(place.path("lake").as_ref(), "SELECT count(*) AS n, count(DISTINCT rule_id) AS rules FROM findings");
     assert!(found[0]["n"].as_u64() > Some(10) && found[0]["rules"].as_u64() > Some(5), "{found:?}");

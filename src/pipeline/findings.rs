@@ -36,6 +36,8 @@ pub struct Span {
     pub end: Option<i64>,
     /// Whether findings that are gone leave the lake.
     pub removes: bool,
+    /// Whether the run looked at the whole lake, and so knows what findings lack.
+    pub sees_all: bool,
 }
 
 /// What became of findings.
@@ -64,8 +66,16 @@ struct Row {
     rule_id: String,
     rule_version: String,
     last_seen: i64,
+    print: Print,
+}
+
+/// What tells two states of a finding apart.
+#[derive(Debug, Clone, Copy)]
+struct Print {
     /// Hash of everything but what tells of the run that found it.
-    print: u64,
+    found: u64,
+    /// Hash of what it lacks.
+    lacks: u64,
 }
 
 /// What has to be done.
@@ -155,7 +165,7 @@ impl Shelved {
         &self,
         files: &[File],
         findings: &[Finding],
-        prints: &[u64],
+        prints: &[Print],
         settled: &[Span],
         seen: &HashSet<String>,
     ) -> Change {
@@ -175,11 +185,13 @@ impl Shelved {
                     continue;
                 };
                 let leaves = match now.get(row.id.as_str()) {
-                    Some(&index) if prints.get(index) != Some(&row.print) => {
-                        change.changed.push(index);
-                        true
+                    Some(&index) => {
+                        let differs = prints.get(index).is_some_and(|now| now.differs(&row.print, span.sees_all));
+                        if differs {
+                            change.changed.push(index);
+                        }
+                        differs
                     }
-                    Some(_) => false,
                     None => {
                         let gone = span.removes && seen.contains(&row.id);
                         change.gone += usize::from(gone);
@@ -241,6 +253,12 @@ impl Shelved {
     }
 }
 
+impl Print {
+    fn differs(&self, stored: &Print, sees_all: bool) -> bool {
+        self.found != stored.found || (sees_all && self.lacks != stored.lacks)
+    }
+}
+
 impl Span {
     fn covers(&self, row: &Row) -> bool {
         self.rule_version == row.rule_version
@@ -296,18 +314,26 @@ fn describe(batch: &RecordBatch) -> Result<Vec<Row>> {
         .collect())
 }
 
-/// Hash of each row without the columns that tell which run found it, and what that run could not see: one that looks at a
-/// part of the lake does not know.
-fn prints(batch: &RecordBatch) -> Result<Vec<u64>> {
-    let mut columns: Vec<ArrayRef> = Vec::new();
+/// Hashes of each row without the columns that tell which run found it. What it lacks is apart: a run that looks at a part of
+/// the lake does not know.
+fn prints(batch: &RecordBatch) -> Result<Vec<Print>> {
+    let (mut found, mut lacks) = (Vec::new(), Vec::new());
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        if !["created_at", "lacks", "run_id"].contains(&field.name().as_str()) {
-            columns.push(column.clone());
+        match field.name().as_str() {
+            "created_at" | "run_id" => {}
+            "lacks" => lacks.push(column.clone()),
+            _ => found.push(column.clone()),
         }
     }
+    let pairs = hashes(&found)?.into_iter().zip(hashes(&lacks)?);
+    Ok(pairs.map(|(found, lacks)| Print { found, lacks }).collect())
+}
+
+/// A hash of each row.
+fn hashes(columns: &[ArrayRef]) -> Result<Vec<u64>> {
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
     let rows =
-        RowConverter::new(fields).and_then(|converter| converter.convert_columns(&columns)).map_err(unreadable)?;
+        RowConverter::new(fields).and_then(|converter| converter.convert_columns(columns)).map_err(unreadable)?;
     Ok(rows.iter().map(|row| xxh3_64(row.as_ref())).collect())
 }
 
