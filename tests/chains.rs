@@ -88,6 +88,17 @@ fn steps_are_tied_by_what_the_chain_names() {
     let from = |child: &Child, address: &str| Child { source_ip: Some(address.into()), ..child.clone() };
     assert_eq!(found(&from(&probe, "203.0.113.7"), &from(&used, "203.0.113.7")), 1);
     assert_eq!(found(&from(&probe, "bedrock.amazonaws.com"), &from(&used, "bedrock.amazonaws.com")), 0, "no address");
+    let near = Chain {
+        steps: vec![step("probe", false), Step { links: vec![Link::AddressInAccount], ..step("use", false) }],
+        span: Duration::hours(1),
+    };
+    let apart = |account: &str| {
+        ways(
+            &near,
+            vec![from(&probe, "203.0.113.7"), Child { account_id: Some(account.into()), ..from(&used, "203.0.113.7") }],
+        )
+    };
+    assert_eq!((apart("111122223333").len(), apart("444455556666").len()), (1, 0), "one address, two accounts");
     let assumed = Child { origins: BTreeSet::from([(Link::AccessKey, "one".to_owned())]), ..used.clone() };
     assert_eq!(found(&probe, &assumed), 1, "the role was assumed with the key");
 

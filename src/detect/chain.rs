@@ -47,6 +47,8 @@ pub enum Link {
     Principal,
     /// The source address.
     Address,
+    /// The source address, in one account: people of other accounts may share the way out of a company.
+    AddressInAccount,
     /// In one account: what was acted on, or the principal of that name.
     Resource,
     /// The account.
@@ -238,7 +240,10 @@ impl Child {
         tie(Link::Account, account);
         tie(Link::AccessKey, self.access_key_id.as_deref().unwrap_or_default());
         // Calls that a service makes carry its name instead of an address.
-        tie(Link::Address, self.source_ip.as_deref().filter(|ip| ip.parse::<IpAddr>().is_ok()).unwrap_or_default());
+        if let Some(address) = self.source_ip.as_deref().filter(|ip| ip.parse::<IpAddr>().is_ok()) {
+            tie(Link::Address, address);
+            tie(Link::AddressInAccount, &format!("{account} {address}"));
+        }
         if let Some(principal) = self.principal.as_deref().filter(|principal| !principal.is_empty()) {
             let principal = arn::principal(principal);
             tie(Link::Principal, &principal);

@@ -86,6 +86,7 @@ impl Link {
             Link::AccessKey => "access key",
             Link::Principal => "principal",
             Link::Address => "address",
+            Link::AddressInAccount => "address in one account",
             Link::Resource => "resource",
             Link::Account => "account",
         }
