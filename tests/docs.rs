@@ -1,6 +1,6 @@
 //! The generated pages in docs/ are as the code is. `UPDATE=1 cargo test --test docs` rewrites them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -108,6 +108,24 @@ struct OutOfReachPage {
     threat: Vec<OutOfReach>,
 }
 
+/// Families of the catalogue of threats, and how many each has.
+const CATALOGUE: [(&str, usize); 14] = [
+    ("LJ", 28),
+    ("AK", 15),
+    ("DW", 18),
+    ("DE", 17),
+    ("GR", 21),
+    ("PI", 22),
+    ("DL", 15),
+    ("KB", 14),
+    ("MT", 21),
+    ("AG", 51),
+    ("SM", 20),
+    ("NW", 29),
+    ("ID", 17),
+    ("CH", 12),
+];
+
 #[test]
 fn coverage() {
     let shelf = Shelf::built_in().unwrap();
@@ -141,11 +159,20 @@ fn coverage() {
     }
     writeln!(text, "\n## Out of reach\n\nThreats that CloudTrail, invocation logs and flow logs do not show.\n")
         .unwrap();
+    let is_covered = |id: &String| shelf.rules().iter().any(|rule| rule.threats.contains(id));
     for OutOfReach { id, reason } in &out_of_reach.threat {
-        let covered = shelf.rules().iter().any(|rule| rule.threats.contains(id));
-        assert!(!covered, "{id} has a rule: take it out of docs/out_of_reach.toml");
+        assert!(!is_covered(id), "{id} has a rule: take it out of docs/out_of_reach.toml");
         writeln!(text, "- {id}: {reason}").unwrap();
     }
+    let all = CATALOGUE.iter().flat_map(|(family, count)| (1..=*count).map(move |n| format!("{family}-{n:02}")));
+    let all: BTreeSet<String> = all.collect();
+    for rule in shelf.rules() {
+        let unknown = rule.threats.iter().find(|id| !all.contains(*id));
+        assert!(unknown.is_none(), "{} names a threat that the catalogue does not have: {unknown:?}", rule.id);
+    }
+    let open = |id: &&String| !is_covered(id) && out_of_reach.threat.iter().all(|out| out.id != **id);
+    let open: Vec<&String> = all.iter().filter(open).collect();
+    assert!(open.is_empty(), "neither a rule nor a reason why there is none: {open:?}");
     page("coverage.md", &text);
 }
 
