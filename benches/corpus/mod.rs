@@ -1,14 +1,17 @@
-//! Made CloudTrail objects: the same for the same numbers, on every machine.
+//! Made objects of the three logs: the same for the same numbers, on every machine. CloudTrail is in this file.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
+
+pub mod flows;
+pub mod invocations;
 
 use libdeflater::{CompressionLvl, Compressor};
 
 /// The text as gzip, packed about as well as AWS does.
-pub fn pack(json: &str) -> Vec<u8> {
+pub fn pack(text: &str) -> Vec<u8> {
     let mut packer = Compressor::new(CompressionLvl::default());
-    let mut packed = vec![0; packer.gzip_compress_bound(json.len())];
-    let length = packer.gzip_compress(json.as_bytes(), &mut packed).expect("room for the packed object");
+    let mut packed = vec![0; packer.gzip_compress_bound(text.len())];
+    let length = packer.gzip_compress(text.as_bytes(), &mut packed).expect("room for the packed object");
     packed.truncate(length);
     packed
 }
@@ -25,7 +28,7 @@ pub fn hour(object: u64, objects: u64) -> u64 {
 
 /// Object number `object` of `objects`, as a trail would deliver it: events of five common shapes and of 300 rare kinds.
 pub fn made_object(object: u64, objects: u64) -> String {
-    let mut dice = Dice((object + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut dice = Dice::of(object);
     let hour = hour(object, objects);
     let events: Vec<String> = (0..PER_OBJECT).map(|_| made_event(&mut dice, hour)).collect();
     format!("{{\"Records\":[{}]}}", events.join(","))
@@ -58,6 +61,16 @@ pub fn rare_kind(number: u64) -> (String, String) {
 struct Dice(u64);
 
 impl Dice {
+    /// A row of numbers of its own for each object.
+    fn of(object: u64) -> Self {
+        Dice((object + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// One of these words.
+    fn pick(&mut self, words: &[&'static str]) -> &'static str {
+        words[self.roll() as usize % words.len()]
+    }
+
     fn roll(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
