@@ -103,7 +103,10 @@ impl Rows {
     pub fn for_object(table: &'static Table, size: usize) -> Self {
         let mut rows = Self::new(table);
         rows.object_size = size;
-        room::make(table, size, &mut rows.columns);
+        let count = room::make(table, size, &mut rows.columns);
+        rows.time = TimestampMicrosecondBuilder::with_capacity(count).with_timezone("UTC");
+        rows.record = Int64Builder::with_capacity(count);
+        rows.ids.reserve(count);
         rows
     }
 
@@ -265,7 +268,7 @@ impl Rows {
         let mut nulls: Vec<ArrayRef> = Vec::new();
         for (builder, column) in self.columns.iter_mut().zip(self.table.columns) {
             arrays.push(if builder.is_empty() {
-                shared_nulls(&mut nulls, &column.kind.data_type(), count)
+                nulls_of(&mut nulls, &column.kind.data_type(), count)
             } else {
                 builder.reach(count);
                 builder.finish()
@@ -326,8 +329,9 @@ fn schema(table: &'static Table) -> SchemaRef {
     schema
 }
 
-/// An array of nulls, one for all columns of a type: most logs fill few columns of a wide table.
-fn shared_nulls(made: &mut Vec<ArrayRef>, kind: &DataType, count: usize) -> ArrayRef {
+/// An array of `count` nulls, one for all columns of a type: most logs fill few columns of a wide table. `made` keeps them
+/// between the columns of one batch.
+pub fn nulls_of(made: &mut Vec<ArrayRef>, kind: &DataType, count: usize) -> ArrayRef {
     if let Some(array) = made.iter().find(|array| array.data_type() == kind) {
         return Arc::clone(array);
     }

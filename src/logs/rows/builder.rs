@@ -64,6 +64,22 @@ impl Builder {
         }
     }
 
+    /// The builders whose values this column is made of: itself, or the leaves of its lists.
+    pub fn parts(&self) -> &[Builder] {
+        match self {
+            Builder::List(list) => &list.leaves,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// The same, to change them.
+    pub fn parts_mut(&mut self) -> &mut [Builder] {
+        match self {
+            Builder::List(list) => &mut list.leaves,
+            _ => std::slice::from_mut(self),
+        }
+    }
+
     /// Appends nulls until the column has `rows` rows.
     pub fn reach(&mut self, rows: usize) {
         match self {
