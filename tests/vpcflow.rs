@@ -702,6 +702,18 @@ proptest! {
     }
 
     #[test]
+    fn a_line_that_is_not_utf8_changes_no_other(lines in proptest::collection::vec(line(), 0..6), port in 0..65_536) {
+        let flow = FLOW.replace(" 443 ", &format!(" {port} "));
+        let object = format!("{V2}\n{flow}\n{}\n{QUIET}\n", lines.join("\n")).into_bytes();
+        let (whole, broken) = (read_bytes(&object), read_bytes(&[object.as_slice(), b"\xff\n"].concat()));
+        let all = |decoded: &Decoded| -> Vec<(Vec<u128>, RecordBatch)> {
+            decoded.batches.iter().map(|batch| (batch.ids.clone(), batch.rows.clone())).collect()
+        };
+        prop_assert_eq!(all(&whole), all(&broken));
+        prop_assert_eq!(counts(&whole).1 + 1, counts(&broken).1);
+    }
+
+    #[test]
     fn changed_flow_lines_are_rows_or_quarantined(at in 0..FLOW.len(), byte in any::<u8>(), cut in 0..FLOW.len()) {
         let mut line = FLOW.as_bytes().to_vec();
         line[at] = byte;

@@ -57,7 +57,10 @@ fn read(object: &str, bytes: &[u8], bodies: &dyn Bodies, mut sink: Sink) -> Deco
     }
     let document = Document::new(bytes);
     if flow::is_flow_log(document.view().text) {
-        vpcflow::text(document.original(), &mut sink);
+        match document.whole() {
+            Some(text) => vpcflow::utf8(text, &mut sink),
+            None => vpcflow::text(document.original(), &mut sink),
+        }
         return sink.finish(object);
     }
     let mut walk = Walk::new(sink, object, bodies);

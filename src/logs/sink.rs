@@ -121,7 +121,7 @@ impl Sink {
         bytes: &[u8],
         decode: impl FnOnce(&mut Rows) -> Result<(), String>,
     ) {
-        let Some(place) = LOG_TYPES.iter().position(|known| known.name == log.name) else { return };
+        let Some(place) = place_of(log) else { return };
         let size = self.object_size;
         let rows = self.rows[place].get_or_insert_with(|| Rows::for_object(log.table, size));
         let outcome = if bytes.len() > LARGEST_RECORD {
@@ -155,7 +155,7 @@ impl Sink {
         length: usize,
         reason: &str,
     ) {
-        let place = log.and_then(|log| LOG_TYPES.iter().position(|known| known.name == log.name));
+        let place = log.and_then(place_of);
         let counts = match place {
             Some(place) => &mut self.counts[place],
             None => &mut self.unrecognised,
@@ -238,6 +238,12 @@ impl Sink {
         }
         rows.finish(self.now, piece.index, 0);
     }
+}
+
+/// Position of a log in [`LOG_TYPES`].
+#[inline]
+fn place_of(log: &'static LogType) -> Option<usize> {
+    LOG_TYPES.iter().position(|known| std::ptr::eq(*known, log))
 }
 
 /// The part of a record that quarantine keeps.

@@ -17,13 +17,14 @@ mod guess;
 mod line;
 mod parquet;
 mod record;
+mod split;
 mod text;
 
 pub use format::Format;
 pub use guess::looks_like_line;
 pub use line::decode;
 pub use parquet::parquet;
-pub use text::text;
+pub use text::{text, utf8};
 
 use super::LogType;
 use crate::table::{Column, Kind, Table, column, searched};

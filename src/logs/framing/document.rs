@@ -43,6 +43,14 @@ impl<'d> Document<'d> {
         View { text: &self.text, original: &self.original }
     }
 
+    /// The text when every byte of it was UTF-8.
+    pub fn whole(&self) -> Option<&'d str> {
+        match self.text {
+            Cow::Borrowed(text) => Some(text),
+            Cow::Owned(_) => None,
+        }
+    }
+
     /// The bytes without a mark.
     pub fn original(&self) -> &[u8] {
         &self.original

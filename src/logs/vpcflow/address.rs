@@ -2,22 +2,39 @@
 
 use std::net::Ipv6Addr;
 
-/// The first twelve bytes of an IPv4 address that is mapped into IPv6 (RFC 4291, section 2.5.5.2).
-const MAPPED: u128 = 0xffff_0000_0000;
+/// The key of the IPv4 address 0.0.0.0, mapped into IPv6 (RFC 4291, section 2.5.5.2).
+const MAPPED: [u8; 32] = *b"00000000000000000000ffff00000000";
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// The two digits of each byte.
+const DIGITS: [[u8; 2]; 256] = {
+    let (mut digits, mut byte) = ([[0; 2]; 256], 0);
+    while byte < 256 {
+        let hex = b"0123456789abcdef";
+        digits[byte] = [hex[byte >> 4], hex[byte & 15]];
+        byte += 1;
+    }
+    digits
+};
 
 /// Writes the key of an address into `space` and returns it; `None` when `text` is not an IPv4 or IPv6 address.
 pub(super) fn key<'a>(text: &str, space: &'a mut [u8; 32]) -> Option<&'a str> {
-    let address = match v4(text.as_bytes()) {
-        Some(address) => MAPPED | u128::from(address),
-        None if text.contains(':') => text.parse::<Ipv6Addr>().ok()?.to_bits(),
+    match v4(text.as_bytes()) {
+        Some(address) => {
+            *space = MAPPED;
+            write(&mut space[24..], &address.to_be_bytes());
+        }
+        None if text.contains(':') => write(space, &text.parse::<Ipv6Addr>().ok()?.octets()),
         None => return None,
-    };
-    for (digits, byte) in space.chunks_exact_mut(2).zip(address.to_be_bytes()) {
-        digits.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
     std::str::from_utf8(space).ok()
+}
+
+/// Writes two digits for each byte.
+#[inline]
+fn write(space: &mut [u8], bytes: &[u8]) {
+    for (digits, byte) in space.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *digits = DIGITS[usize::from(*byte)];
+    }
 }
 
 /// True when `text` is an IPv4 or IPv6 address.
@@ -32,17 +49,21 @@ fn v4(text: &[u8]) -> Option<u32> {
     }
     let (mut address, mut part, mut digits, mut dots) = (0u32, 0u32, 0, 0);
     for &byte in text {
-        match byte {
-            b'0'..=b'9' if digits == 0 || (part != 0 && digits < 3) => {
-                part = part * 10 + u32::from(byte - b'0');
-                digits += 1;
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            // No zero before other digits, and no more digits than 255 has.
+            if digits == 3 || (part == 0 && digits != 0) {
+                return None;
             }
-            b'.' if digits > 0 && part < 256 && dots < 3 => {
-                address = address << 8 | part;
-                (part, digits) = (0, 0);
-                dots += 1;
+            part = part * 10 + u32::from(digit);
+            digits += 1;
+        } else {
+            if byte != b'.' || digits == 0 || part > 255 || dots == 3 {
+                return None;
             }
-            _ => return None,
+            address = address << 8 | part;
+            (part, digits) = (0, 0);
+            dots += 1;
         }
     }
     (dots == 3 && digits > 0 && part < 256).then_some(address << 8 | part)

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::address::is_address;
 use super::format::{Format, MAX_FIELDS, Separator};
-use super::line::{split_blanks, split_commas};
+use super::split::{split_blanks, split_commas};
 
 /// The default format of VPC flow logs: all fields of version 2.
 const V2: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action \
@@ -128,7 +128,7 @@ pub fn looks_like_line(line: &str) -> bool {
         return true;
     }
     let mut tokens = [""; MAX_FIELDS];
-    let count = split_blanks(line, &mut tokens);
+    let count = split_blanks(line, |number, token| keep(&mut tokens, number, token));
     let Some(tokens) = tokens.get(..count) else { return false };
     let has = |shape: Shape| tokens.iter().filter(|token| **token != "-" && shape.fits(token)).count();
     let has_status = has(Shape::Status) == 1;
@@ -142,15 +142,21 @@ fn candidate(line: &str) -> Option<&'static Candidate> {
         return None;
     }
     let mut tokens = [""; MAX_FIELDS];
-    let count = split_blanks(line, &mut tokens);
+    let count = split_blanks(line, |number, token| keep(&mut tokens, number, token));
     if let Some(found) = fitting(tokens.get(..count)?, Separator::Blanks) {
         return Some(found);
     }
     if !line.contains(',') {
         return None;
     }
-    let count = split_commas(line, &mut tokens);
+    let count = split_commas(line, |number, token| keep(&mut tokens, number, token));
     fitting(tokens.get(..count)?, Separator::Commas)
+}
+
+fn keep<'a>(tokens: &mut [&'a str], number: usize, token: &'a str) {
+    if let Some(place) = tokens.get_mut(number) {
+        *place = token;
+    }
 }
 
 fn fitting(tokens: &[&str], separator: Separator) -> Option<&'static Candidate> {
