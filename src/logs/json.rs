@@ -4,6 +4,8 @@ mod escapes;
 
 pub use escapes::unescape;
 
+use crate::logs::text::marks;
+
 /// Deepest nesting that a value may have: real records stay below 30.
 pub const MAX_DEPTH: u32 = 127;
 
@@ -235,10 +237,7 @@ impl<'a> Scanner<'a> {
         let mut escaped = false;
         loop {
             let bytes = self.text.as_bytes();
-            let Some(at) = special(bytes, self.at) else {
-                self.at = bytes.len();
-                return Err(self.fault(CUT_OFF));
-            };
+            let Some(at) = near_special(bytes, self.at) else { return self.long_string(escaped) };
             self.at = at;
             match bytes.get(at) {
                 Some(b'"') => {
@@ -252,6 +251,38 @@ impl<'a> Scanner<'a> {
                 _ => return Err(self.fault(CONTROL)),
             }
         }
+    }
+
+    /// Passes the rest of a string that goes on for long, such as a prompt in the body of a model invocation, or that may
+    /// be cut off.
+    #[inline(never)]
+    fn long_string(&mut self, mut escaped: bool) -> Scan<bool> {
+        let bytes = self.text.as_bytes();
+        while let Some(rest) = bytes.get(self.at..).filter(|rest| !rest.is_empty()) {
+            let start = self.at;
+            let mut marks = match rest.first_chunk::<64>() {
+                Some(block) => specials_of(block),
+                None => specials_of_last(rest),
+            };
+            while marks != 0 {
+                self.at = start + marks.trailing_zeros() as usize;
+                match bytes.get(self.at) {
+                    Some(b'"') => {
+                        self.at += 1;
+                        return Ok(escaped);
+                    }
+                    Some(b'\\') => {
+                        escaped = true;
+                        self.escape()?;
+                    }
+                    _ => return Err(self.fault(CONTROL)),
+                }
+                let passed = (self.at - start) as u32;
+                marks &= u64::MAX.checked_shl(passed).unwrap_or(0);
+            }
+            self.at = self.at.max(bytes.len().min(start + 64));
+        }
+        Err(self.fault(CUT_OFF))
     }
 
     fn escape(&mut self) -> Scan<()> {
@@ -326,27 +357,50 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Position of the next quote, backslash or control character, looked for in eight bytes at once.
+/// Position of the next quote, backslash or control character if it is near, as most are: looked for in eight bytes at once.
 #[inline(always)]
-fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
+fn near_special(bytes: &[u8], at: usize) -> Option<usize> {
+    const NEAR: usize = 8;
+    let mut here = at;
+    for _ in 0..NEAR {
+        let (eight, _) = bytes.get(here..).and_then(<[u8]>::split_first_chunk::<8>)?;
+        let hits = specials(*eight);
+        if hits != 0 {
+            return Some(here + (hits.trailing_zeros() / 8) as usize);
+        }
+        here += 8;
+    }
+    None
+}
+
+/// One bit for each byte that is a quote, a backslash or a control character; the first byte's is the lowest.
+#[inline]
+fn specials_of(block: &[u8; 64]) -> u64 {
+    marks(block, |byte| (byte == b'"') | (byte == b'\\') | (byte < 0x20))
+}
+
+/// The same for fewer bytes.
+fn specials_of_last(rest: &[u8]) -> u64 {
+    let mut block = [b' '; 64];
+    for (place, byte) in block.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    specials_of(&block)
+}
+
+/// Marks quotes, backslashes and control characters with their highest bits. A borrow can mark bytes above a hit, never
+/// below it, so the lowest mark is right.
+#[inline(always)]
+fn specials(eight: [u8; 8]) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
-    while let Some((eight, _)) = bytes.get(at..).and_then(<[u8]>::split_first_chunk::<8>) {
-        let word = u64::from_le_bytes(*eight);
-        let quote = word ^ (ONES * b'"' as u64);
-        let slash = word ^ (ONES * b'\\' as u64);
-        // A borrow can mark bytes above a hit, never below it, so the lowest mark is right.
-        let hits = (quote.wrapping_sub(ONES) & !quote)
-            | (slash.wrapping_sub(ONES) & !slash)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
-        let hits = hits & TOPS;
-        if hits != 0 {
-            return Some(at + (hits.trailing_zeros() / 8) as usize);
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20).map(|found| at + found)
+    let word = u64::from_le_bytes(eight);
+    let quote = word ^ (ONES * b'"' as u64);
+    let slash = word ^ (ONES * b'\\' as u64);
+    let hits = (quote.wrapping_sub(ONES) & !quote)
+        | (slash.wrapping_sub(ONES) & !slash)
+        | (word.wrapping_sub(ONES * 0x20) & !word);
+    hits & TOPS
 }
 
 impl<'a> Value<'a> {
@@ -407,6 +461,19 @@ mod tests {
         assert_eq!(scan("-0.5e+10"), Ok(Value::Number("-0.5e+10")));
         assert_eq!(scan("1e999"), Ok(Value::Number("1e999")));
         assert_eq!(scan(r#""a\"b""#), Ok(Value::Escaped(r#"a\"b"#)));
+    }
+
+    #[test]
+    fn ends_and_control_characters_are_found_at_any_distance() {
+        for distance in 0..150 {
+            let pad = "x".repeat(distance);
+            for control in ['\0', '\n', '\u{1f}'] {
+                let fault = scan(&format!("\"{pad}{control}y\\\"\"")).expect_err("a control character");
+                assert_eq!((fault.at, fault.why), (distance + 1, CONTROL));
+            }
+            assert_eq!(scan(&format!("\"{pad}")).map_err(|fault| fault.why), Err(CUT_OFF));
+            assert_eq!(text_of(&format!("\"{pad}\u{7f}é\\n{pad}\"")), format!("{pad}\u{7f}é\n{pad}"));
+        }
     }
 
     #[test]

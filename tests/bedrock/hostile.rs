@@ -217,7 +217,8 @@ proptest! {
     }
 
     #[test]
-    fn strings_are_read_as_json_reads_them(text in any::<String>()) {
+    fn strings_are_read_as_json_reads_them(text in any::<String>(), pad in 0usize..60, times in 1usize..4) {
+        let text = format!("{}{text}", "x".repeat(pad)).repeat(times);
         let record = record("InvokeModel", "m", json!({ "messages": [{ "role": "user", "content": text }] }), json!(null));
         let expected = if text.is_empty() { None } else { Some(Value::from(text)) };
         let row = row(&record);

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 use super::json::Json;
 
 /// Levels that are read; deeper containers are skipped. The parser and everything that walks a tree recurse this far,
@@ -35,7 +37,7 @@ pub(super) fn parse_many(text: &str) -> Result<Json<'_>, String> {
 }
 
 /// Calls `found` with each key of the object in `text`, and with the value if it is a string without escapes, until it
-/// returns false. Values are not read, only stepped over. False when `text` is not an object.
+/// returns false. Values are not read, only stepped over, and only when more keys are wanted. False when `text` is not an object.
 pub(super) fn keys(text: &str, mut found: impl FnMut(&str, Option<&str>) -> bool) -> bool {
     let mut parser = Parser::new(text);
     parser.each_key(&mut found).is_ok()
@@ -138,24 +140,35 @@ impl<'t> Parser<'t> {
         }
         loop {
             let key = self.key()?;
-            let mut value = None;
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    let start = self.at;
-                    self.skip_string()?;
-                    value = self.text.get(start..self.at - 1);
+            if self.peek() == Some(b'"') {
+                let text = self.plain_text()?;
+                if !found(&key, text) {
+                    return Ok(());
                 }
-                Some(b'{' | b'[') => {
-                    self.at += 1;
-                    self.skip_rest()?;
+            } else {
+                if !found(&key, None) {
+                    return Ok(());
                 }
-                _ => drop(self.value(0)?),
+                match self.peek() {
+                    Some(b'{' | b'[') => {
+                        self.at += 1;
+                        self.skip_rest()?;
+                    }
+                    _ => drop(self.value(0)?),
+                }
             }
-            if !found(&key, value) || !self.goes_on(b'}')? {
+            if !self.goes_on(b'}')? {
                 return Ok(());
             }
         }
+    }
+
+    /// Steps over a string; what stands between its quotes.
+    fn plain_text(&mut self) -> Result<Option<&'t str>, String> {
+        self.at += 1;
+        let start = self.at;
+        self.skip_string()?;
+        Ok(self.text.get(start..self.at - 1))
     }
 
     /// Text after an opening quote up to its closing quote.
@@ -173,7 +186,12 @@ impl<'t> Parser<'t> {
             self.escape(&mut text)?;
             let start = self.at;
             self.find_quote_or_backslash()?;
-            text.push_str(self.since(start));
+            let piece = self.since(start);
+            if text.capacity() - text.len() < piece.len() {
+                // Long texts have many escapes: growing fourfold copies less than growing twofold.
+                text.reserve(piece.len() + text.len() * 3);
+            }
+            text.push_str(piece);
             if self.byte() == Some(b'"') {
                 self.at += 1;
                 return Ok(Cow::Owned(text));
@@ -340,22 +358,23 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// Distance to the first `"` or `\`, eight bytes at a time: strings are most of every body.
+/// Distance to the first `"` or `\`: in short strings by looking at eight bytes at a time, then with vectors.
 fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+    const NEAR: usize = 2;
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
     /// The high bit of each byte that is zero; bits above the first such byte may be wrong.
     fn zeros(word: u64) -> u64 {
         word.wrapping_sub(ONES) & !word & HIGHS
     }
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
+    let words = bytes.as_chunks::<8>().0;
+    for (index, word) in words.iter().take(NEAR).enumerate() {
         let word = u64::from_le_bytes(*word);
         let hits = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
         if hits != 0 {
             return Some(index * 8 + hits.trailing_zeros() as usize / 8);
         }
     }
-    let end = rest.iter().position(|&byte| byte == b'"' || byte == b'\\')?;
-    Some(words.len() * 8 + end)
+    let near = words.len().min(NEAR) * 8;
+    memchr2(b'"', b'\\', bytes.get(near..)?).map(|distance| near + distance)
 }

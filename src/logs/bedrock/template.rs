@@ -1,5 +1,7 @@
 //! Raw prompts that hold a conversation in a model's own template: Anthropic, Llama, Mistral, Qwen, DeepSeek, Titan.
 
+use memchr::memmem;
+
 use super::invocation::Role::{self, Assistant, System, Tool, User};
 
 /// Marks that open a turn in one template. A prompt is in it when the first mark and one of the assistant's occur.
@@ -77,7 +79,8 @@ pub(super) fn split(prompt: &str) -> Vec<(Role, &str)> {
         if template.at_start && !mark.starts_with('\n') {
             starts.push((prompt.len() - prompt.trim_start().len(), mark.len(), *role));
         } else {
-            starts.extend(prompt.match_indices(mark).map(|(at, _)| (at, mark.len(), *role)));
+            let places = memmem::find_iter(prompt.as_bytes(), mark.as_bytes());
+            starts.extend(places.map(|at| (at, mark.len(), *role)));
         }
     }
     starts.sort_unstable_by_key(|(at, length, _)| (*at, *length));
@@ -97,8 +100,8 @@ impl Template {
         if self.at_start && !prompt.trim_start().starts_with(first) {
             return false;
         }
-        let answered = self.marks.iter().any(|(mark, role)| *role == Assistant && prompt.contains(mark));
-        prompt.contains(first) && answered
+        let contains = |mark: &str| memmem::find(prompt.as_bytes(), mark.as_bytes()).is_some();
+        contains(first) && self.marks.iter().any(|(mark, role)| *role == Assistant && contains(mark))
     }
 }
 
