@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
-use datafusion::arrow::compute::interleave_record_batch;
+use datafusion::arrow::compute::interleave;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -14,7 +15,7 @@ use deltalake_core::kernel::Add;
 use super::statistics;
 use super::tables::{IDENTITY, file_schema};
 use crate::error::{Error, Result};
-use crate::logs::rows::Batch;
+use crate::logs::rows::{Batch, nulls_of};
 use crate::table::{DATE, Kind, Table};
 
 /// Rows per row group. Smaller groups prune better by bloom filter and time; larger ones compress better.
@@ -31,8 +32,9 @@ const DICTIONARY_BYTES: usize = 384 << 10;
 const JSON_DICTIONARY_BYTES: usize = 64 << 10;
 /// Rows after which a page is looked at whether it is full.
 const PAGE_STEP_ROWS: usize = 64;
-/// Rows that are copied into their order at a time: the copy lives beside the rows.
+/// Rows that are copied into their order at a time, and about as many bytes: the copy lives beside the rows.
 const SORTED_ROWS: usize = 8_192;
+const SORTED_BYTES: usize = 16 << 20;
 /// Bytes of a text that statistics keep: URIs of objects begin alike and differ only after account, Region and day.
 const STATISTICS_BYTES: usize = 256;
 
@@ -72,8 +74,9 @@ impl Job {
             Error::Lake(format!("cannot encode rows of {}: {}", self.table.name, crate::error::chain(e)))
         };
         let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(|e| failed(&e))?;
-        for rows in self.rows.chunks(SORTED_ROWS) {
-            writer.write(&self.sorted_batch(rows)?).map_err(|e| failed(&e))?;
+        let blanks = self.blanks();
+        for rows in self.rows.chunks(self.rows_at_a_time()) {
+            writer.write(&self.sorted_batch(rows, &blanks, &schema)?).map_err(|e| failed(&e))?;
         }
         let metadata = writer.close().map_err(|e| failed(&e))?;
         let date = day_name(self.date);
@@ -120,13 +123,49 @@ impl Job {
         }
     }
 
-    /// The rows at these places in one batch.
-    fn sorted_batch(&self, rows: &[(usize, usize)]) -> Result<RecordBatch> {
+    /// How many rows are copied into their order at a time: fewer when they are as large as model invocations.
+    fn rows_at_a_time(&self) -> usize {
+        let bytes: usize = self.batches.iter().map(|batch| batch.rows.get_array_memory_size()).sum();
+        let rows: usize = self.batches.iter().map(|batch| batch.rows.num_rows()).sum();
+        let row_bytes = bytes / rows.max(1);
+        (SORTED_BYTES / row_bytes.max(1)).clamp(1, SORTED_ROWS)
+    }
+
+    /// For each column that has no value in any batch, as many nulls as are copied at a time: most logs fill few columns of
+    /// a wide table, and nulls need not be copied row by row.
+    fn blanks(&self) -> Vec<Option<ArrayRef>> {
+        let Some(first) = self.batches.first() else { return Vec::new() };
+        let rows = SORTED_ROWS.min(self.rows.len());
+        let (mut nulls, mut blanks) = (Vec::new(), Vec::with_capacity(first.rows.num_columns()));
+        for (place, field) in first.rows.schema_ref().fields().iter().enumerate() {
+            let filled = |batch: &Arc<Batch>| batch.rows.column(place).logical_null_count() < batch.rows.num_rows();
+            let is_filled = self.batches.iter().any(filled);
+            blanks.push((!is_filled).then(|| nulls_of(&mut nulls, field.data_type(), rows)));
+        }
+        blanks
+    }
+
+    /// The rows at these places, at most [`SORTED_ROWS`], in one batch.
+    fn sorted_batch(
+        &self,
+        rows: &[(usize, usize)],
+        blanks: &[Option<ArrayRef>],
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch> {
         let failed = |e| Error::Lake(format!("cannot sort rows of {}: {e}", self.table.name));
-        let batches: Vec<&RecordBatch> = self.batches.iter().map(|b| &b.rows).collect();
-        let sorted = interleave_record_batch(&batches, rows).map_err(failed)?;
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(blanks.len() + 1);
+        for (place, blank) in blanks.iter().enumerate() {
+            columns.push(match blank {
+                Some(nulls) => nulls.slice(0, rows.len()),
+                None => {
+                    let arrays: Vec<&dyn Array> =
+                        self.batches.iter().map(|batch| batch.rows.column(place).as_ref()).collect();
+                    interleave(&arrays, rows).map_err(failed)?
+                }
+            });
+        }
         if !self.identified {
-            return Ok(sorted);
+            return RecordBatch::try_new(schema.clone(), columns).map_err(failed);
         }
         let ids: Vec<[u8; 16]> = rows
             .iter()
@@ -136,9 +175,8 @@ impl Job {
             })
             .collect();
         let identity: ArrayRef = Arc::new(BinaryArray::from_iter_values(&ids));
-        let mut columns = sorted.columns().to_vec();
         columns.push(identity);
-        RecordBatch::try_new(file_schema(self.table, true), columns).map_err(failed)
+        RecordBatch::try_new(schema.clone(), columns).map_err(failed)
     }
 }
 

@@ -5,9 +5,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
+use datafusion::arrow::compute;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::error::ArrowError;
 
-use crate::logs::rows::Batch;
+use crate::logs::rows::{Batch, nulls_of};
 
 /// Batches of fewer rows are put together.
 const SMALL: usize = 2_048;
@@ -46,13 +49,27 @@ pub fn share(batches: Vec<Batch>) -> Vec<Stretch> {
     stretches
 }
 
+/// The rows of all batches in one. Columns that have no value in any of them are not copied: most logs fill few columns.
+fn concat(batches: &[Batch]) -> Result<RecordBatch, ArrowError> {
+    let schema = batches.first().map(|batch| batch.rows.schema()).unwrap_or_else(|| Arc::new(Schema::empty()));
+    let rows = batches.iter().map(|batch| batch.rows.num_rows()).sum();
+    let mut nulls: Vec<ArrayRef> = Vec::new();
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for (place, field) in schema.fields().iter().enumerate() {
+        let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.rows.column(place).as_ref()).collect();
+        let is_blank = arrays.iter().all(|array| array.logical_null_count() == array.len());
+        columns.push(if is_blank { nulls_of(&mut nulls, field.data_type(), rows) } else { compute::concat(&arrays)? });
+    }
+    RecordBatch::try_new(schema, columns)
+}
+
 /// Adds the stretches of `batches`, which are of one table, in one batch together.
 fn join(batches: Vec<Batch>, stretches: &mut Vec<Stretch>) {
     let Some(first) = batches.first() else { return };
     let table = first.table;
     let joined = match batches.len() {
         1 => None,
-        _ => concat_batches(first.rows.schema_ref(), batches.iter().map(|batch| &batch.rows)).ok(),
+        _ => concat(&batches).ok(),
     };
     let Some(rows) = joined else {
         stretches.extend(batches.into_iter().map(|batch| Stretch { rows: 0..batch.ids.len(), batch: Arc::new(batch) }));
