@@ -441,7 +441,7 @@ async fn views_over_a_window_say_what_is_fresh() {
     let start = chrono::DateTime::from_timestamp_micros(NOON + 30 * SECOND);
     let window = Window { start, end: None, lookback: chrono::Duration::hours(1) };
     let windowed = engine.windowed(&window).await.expect("an engine over the window");
-    for view in VIEWS {
+    for view in VIEWS.iter().filter(|view| !view.kept) {
         let frame = windowed.sql(&format!("SELECT fresh FROM {}", view.name)).await;
         frame.unwrap_or_else(|error| panic!("{}: {error}", view.name));
     }

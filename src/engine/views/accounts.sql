@@ -1,6 +1,5 @@
 SELECT
     recipientaccountid AS account, -- account that received events
-    bool_or(fresh) AS fresh, -- true when the account has an event inside the window that is judged
     min("time") AS log_began -- its first event: of the lake, or in a rule of what the rule may look at
 FROM cloudtrail
 GROUP BY recipientaccountid

@@ -23,7 +23,8 @@ pub struct View {
     /// Tables that it reads: without them it is not registered.
     pub tables: &'static [&'static str],
     /// True when it is computed once for all queries of an engine: for few rows that many rules want and that take long to find.
-    kept: bool,
+    /// It tells what the log is like, not what happened, and has no `fresh`.
+    pub kept: bool,
     /// Its query. A line that mentions `fresh` is left out where the tables have no such column.
     sql: &'static str,
 }
