@@ -6,7 +6,12 @@ Made from templates.toml and from the training rows alone, so that a source that
 import random
 import re
 
-MARKS = list("{}[]()<>\\/|_=+*&^%$#@!~`\"';:?-.,")
+# Examples per kind and label that are grown from a grammar of slots.
+GROWN = {("persona", 0): 1400, ("app", 0): 600, ("persona", 1): 1000, ("mail", 0): 900, ("news", 0): 300, ("manual", 0): 300, ("mail", 1): 900,
+         ("trigger", 0): 1500, ("fiction", 0): 600, ("short", 1): 900, ("coax", 1): 400, ("quote", 1): 500}
+
+SLOT = re.compile(r"\{(\w+)\}|\{\{|\}\}")
+GLUE = list("{}[]()<>\\/|_=+*&^%$#@!~`\"';:?-.,") + ["](", "{\\", "\\", "\\", "({", "}$", "\"`", "<?", "!!!", ");", "->", "=\"", "[", "(", "{", "]", ".[", "={", "</", "?\">"]
 
 
 def passage(rng, text, longest):
@@ -36,6 +41,29 @@ def filled(rng, slots, template, requests, documents):
     return re.sub(" +", " ", text)
 
 
+def grown(rng, slots, template, requests, documents):
+    """A template whose slots may hold slots themselves. Doubled braces stand for one."""
+    def slot(match):
+        name = match.group(1)
+        if not name:
+            return match.group(0)[0]
+        if name == "do":
+            return rng.choice(requests)
+        if name == "text":
+            return passage(rng, rng.choice(documents), rng.choice((80, 200, 400, 900)))
+        return re.sub(SLOT, slot, rng.choice(slots[name]))
+
+    text = re.sub(SLOT, slot, template)
+    chance = rng.random()
+    if chance < 0.04:
+        text = text.upper()
+    elif chance < 0.14:
+        text = text.lower()
+    elif chance < 0.24:
+        text = text.replace("\n", " ")
+    return re.sub("  +", " ", text).strip()
+
+
 def planted(rng, attack, document):
     chance = rng.random()
     if chance < 0.2:
@@ -46,22 +74,27 @@ def planted(rng, attack, document):
     return document[:half] + " " + attack + " " + document[half:]
 
 
-def suffix(rng, words):
-    """Pieces of words and marks, as an optimiser of jailbreak suffixes leaves them."""
+def suffix(rng, words, pieces):
+    """Pieces of words, of code and of marks, glued as an optimiser of jailbreak suffixes leaves them."""
     out = []
-    for _ in range(rng.randrange(8, 24)):
-        word = rng.choice(words)
-        if rng.random() < 0.3:
+    for _ in range(rng.randrange(6, 26)):
+        word = rng.choice(pieces if rng.random() < 0.45 else words)
+        chance = rng.random()
+        if chance < 0.25:
             word = word[rng.randrange(max(1, len(word) - 2)) :]
+        elif chance < 0.4:
+            word = word[: rng.randrange(2, 6)]
         if rng.random() < 0.3:
-            word = word.capitalize()
-        if rng.random() < 0.1:
+            word = word[:1].upper() + word[1:]
+        elif rng.random() < 0.06:
             word = word.upper()
         out.append(word)
         chance = rng.random()
-        if chance < 0.35:
-            out.append("".join(rng.choice(MARKS) for _ in range(rng.randrange(1, 5))))
-        if chance < 0.75:
+        if chance < 0.4:
+            out.append("".join(rng.choice(GLUE) for _ in range(rng.randrange(1, 5))))
+        if chance < 0.08:
+            out.append("\n")
+        elif rng.random() < 0.65:
             out.append(" ")
     return "".join(out)
 
@@ -75,7 +108,7 @@ def code(rng, kinds, words):
     return "\n".join(re.sub(r"\{[wn]\}", slot, rng.choice(lines)) for _ in range(rng.randrange(2, 40)))
 
 
-def make(rows, templates, seed=7, english=1500, other=90, plants=600, suffixes=250, long=1000, codes=800):
+def make(rows, templates, grammars, pieces, seed=7, english=1500, other=90, plants=600, suffixes=900, long=1000, codes=800):
     """(text, label, group) from training rows."""
     rng = random.Random(seed)
     benign = [row["text"] for row in rows if row["label"] == 0]
@@ -92,6 +125,12 @@ def make(rows, templates, seed=7, english=1500, other=90, plants=600, suffixes=2
                 template = parts[name][number % len(parts[name])]
                 text = filled(rng, parts.get("slots", {}), template, requests, documents)
                 made.append((text, label, "templates-" + ("en" if language == "en" else "other")))
+    for grammar in grammars:
+        for side, label in (("benign", 0), ("attack", 1)):
+            for name, forms in grammar[side].items():
+                for number in range(GROWN[name, label]):
+                    text = grown(rng, grammar["slots"], forms[number % len(forms)], requests, documents)
+                    made.append((text, label, "grown-" + name))
     for _ in range(plants if direct else 0):
         document = passage(rng, rng.choice(documents), rng.choice((100, 300, 700)))
         made.append((planted(rng, rng.choice(direct), document), 1, "planted"))
@@ -100,7 +139,8 @@ def make(rows, templates, seed=7, english=1500, other=90, plants=600, suffixes=2
             made.append((row["text"][: len(row["text"]) // 2], 0, "e-mail"))
     words = [word for row in rng.sample(rows, min(1500, len(rows))) for word in re.findall(r"\w+", row["text"])[:60]]
     for _ in range(suffixes):
-        made.append((rng.choice(requests) + " " + suffix(rng, words), 1, "suffix"))
+        request = grown(rng, pieces["slots"], rng.choice(pieces["request"]), requests, documents)
+        made.append((request + rng.choice((" ", " ", " ", ". ", "\n", "")) + suffix(rng, words, pieces["piece"]), 1, "suffix"))
     kinds = [lines for name, lines in templates["code"].items() if name != "ask"]
     for _ in range(codes):
         fill = {"code": [code(rng, kinds, words)]}

