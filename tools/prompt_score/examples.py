@@ -8,7 +8,7 @@ import re
 
 # Examples per kind and label that are grown from a grammar of slots.
 GROWN = {("persona", 0): 1400, ("app", 0): 600, ("persona", 1): 1000, ("mail", 0): 900, ("news", 0): 300, ("manual", 0): 300, ("mail", 1): 900,
-         ("trigger", 0): 1500, ("fiction", 0): 600, ("short", 1): 900, ("coax", 1): 400, ("quote", 1): 500}
+         ("trigger", 0): 1500, ("ai", 0): 600, ("format", 0): 600, ("coding", 0): 500, ("follow", 0): 400, ("fiction", 0): 1200, ("short", 1): 900, ("coax", 1): 400, ("quote", 1): 500}
 
 SLOT = re.compile(r"\{(\w+)\}|\{\{|\}\}")
 GLUE = list("{}[]()<>\\/|_=+*&^%$#@!~`\"';:?-.,") + ["](", "{\\", "\\", "\\", "({", "}$", "\"`", "<?", "!!!", ");", "->", "=\"", "[", "(", "{", "]", ".[", "={", "</", "?\">"]
@@ -108,7 +108,7 @@ def code(rng, kinds, words):
     return "\n".join(re.sub(r"\{[wn]\}", slot, rng.choice(lines)) for _ in range(rng.randrange(2, 40)))
 
 
-def make(rows, templates, grammars, pieces, seed=7, english=1500, other=90, plants=600, suffixes=900, long=1000, codes=800):
+def make(rows, templates, grammars, pieces, seed=7, english=1500, other=90, plants=600, suffixes=900, long=1000, codes=1200):
     """(text, label, group) from training rows."""
     rng = random.Random(seed)
     benign = [row["text"] for row in rows if row["label"] == 0]
@@ -136,7 +136,9 @@ def make(rows, templates, grammars, pieces, seed=7, english=1500, other=90, plan
         made.append((planted(rng, rng.choice(direct), document), 1, "planted"))
     for row in rows:
         if row["source"] == "BIPIA-email+attack":  # the attack stands at the end: the first half is an ordinary e-mail
-            made.append((row["text"][: len(row["text"]) // 2], 0, "e-mail"))
+            half = row["text"][: len(row["text"]) // 2]
+            if "```" not in half:
+                made.append((half, 0, "e-mail"))
     words = [word for row in rng.sample(rows, min(1500, len(rows))) for word in re.findall(r"\w+", row["text"])[:60]]
     for _ in range(suffixes):
         request = grown(rng, pieces["slots"], rng.choice(pieces["request"]), requests, documents)

@@ -24,15 +24,15 @@ NEAR = 4  # tokens between two concepts that belong together
 SPACE, LETTER, SINGLE, MARK = range(4)
 
 
-def fold(character):
-    """The folded character, or None for one that is dropped. Digits become 0, tag characters the letters they hide."""
+def plain(character):
+    """The character that a full width or tag character or a curly apostrophe stands for; None for invisible ones."""
     code = ord(character)
     if code < 0x80:
-        return "0" if "0" <= character <= "9" else character.lower()
+        return character
     if 0xE0020 <= code <= 0xE007E:
-        return chr(code - 0xE0000).lower()
+        return chr(code - 0xE0000)
     if 0xFF01 <= code <= 0xFF5E:
-        return chr(code - 0xFEE0).lower()
+        return chr(code - 0xFEE0)
     if (
         0x200B <= code <= 0x200F
         or 0x202A <= code <= 0x202E
@@ -41,9 +41,12 @@ def fold(character):
         or code in (0xFEFF, 0xAD)
     ):
         return None
-    if code in (0x2018, 0x2019):
-        return "'"
-    return character.lower()[0]
+    return "'" if code in (0x2018, 0x2019) else character
+
+
+def fold(character):
+    """A plain character in lower case; digits become 0."""
+    return "0" if "0" <= character <= "9" else character.lower()[0]
 
 
 @functools.lru_cache(1 << 16)
@@ -69,8 +72,8 @@ def kind(character):
     return LETTER
 
 
-def shape(character, kind_of):
-    """Class of a character before folding: what an outline of the text is made of. 4 bits, 0 is none."""
+def outline_class(character, kind_of):
+    """Class of a plain character: what an outline of the text is made of. 4 bits, 0 is none."""
     if kind_of == SPACE:
         return 2 if character == "\n" else 1
     if kind_of in (LETTER, SINGLE):
@@ -95,12 +98,12 @@ def read(text):
             found.append("".join(word))
             word.clear()
 
-    for raw in text:
-        character = fold(raw)
-        if character is None:
+    for unmasked in map(plain, text):
+        if unmasked is None:
             continue
+        character = fold(unmasked)
         what = kind(character)
-        class_ = shape(raw, what)
+        class_ = outline_class(unmasked, what)
         if class_ != outline & 15:
             outline = (outline << 4 | class_) & 0xFFFFFF
             outlines.append((len(found), outline & 0xFFFF))

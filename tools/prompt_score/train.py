@@ -3,6 +3,7 @@
     python train.py evaluate PROMPTS.jsonl.gz     # tables of README.md: whole sources held out
     python train.py halves PROMPTS.jsonl.gz       # the same, when other rows of every source are known
     python train.py train PROMPTS.jsonl.gz OUT    # writes the weights, and scores for the Rust test beside them
+    python train.py check PROMPTS.jsonl.gz OUT    # scores of checks.toml, which nothing is learnt from
     python train.py plain PROMPTS.jsonl.gz        # the same tables for a plain model, to compare
 
 Needs Python 3.11, numpy 1.26, scipy 1.13 and scikit-learn 1.5. Deterministic; a few minutes on one core.
@@ -37,6 +38,24 @@ FALSE_POSITIVES = 0.01
 STRENGTH = 10.0  # inverse regularisation
 BALANCE = 0.4  # a source of n rows weighs n^(1 - BALANCE)
 LONGEST_TEXT = 12_000  # characters of a row that are learnt from
+
+# Rows that are not learnt from, but measured on all the same: attacks that only ask for a role, polite fiction around a
+# harmful wish (PAIR), which reads like any other fiction, and benign rows that hold the best known jailbreak.
+ROLE = re.compile(r"\bact(ing)? (as|like)|role ?play|pretend|you are now|simulate|let.s play|spiele?n? die|als .{1,60} fungieren", re.I)
+HOSTILE = re.compile(
+    r"no (rules|limit|restrict|filter|moral|ethic)|(without|any) (rules|limit|restrict|filter|moral|ethic|censor)|anything now|unfilter|uncensor"
+    r"|unrestrict|illegal|harmful|refus|immoral|unethic|polic(y|ies)|openai|ignor|jailbr|\bdan\b|forget|nsfw|never|evil|regeln|vergiss|anweisung",
+    re.I,
+)
+
+
+def doubtful(row):
+    if row["label"] == 1:
+        if (row["split"] or "").startswith("PAIR__"):
+            return True
+        return bool(ROLE.search(row["text"])) and not HOSTILE.search(row["text"])
+    return "do anything now" in row["text"].lower()
+
 
 # Sources that are held out together, because they share texts or are the two sides of one corpus.
 FOLDS = (
@@ -110,6 +129,10 @@ def read(path):
     return rows, np.array([row["source"] for row in rows]), np.array([row["label"] for row in rows])
 
 
+def learnable(row):
+    return row["licence"] in PERMISSIVE and not doubtful(row)
+
+
 def fit(model, rows, matrix, owners, chosen):
     """Weights and intercept learnt from the chosen rows and what is made of them."""
     learnt = [row for row, take in zip(rows, chosen) if take]
@@ -130,7 +153,7 @@ def fit(model, rows, matrix, owners, chosen):
     for label in (0, 1):
         weights[labels == label] *= len(labels) / 2 / weights[labels == label].sum()
     weights /= np.sqrt(np.maximum(1, np.bincount(owner, minlength=len(labels))))
-    found = LogisticRegression(C=STRENGTH, solver="liblinear", random_state=0)
+    found = LogisticRegression(C=STRENGTH, solver="liblinear", tol=0.01, random_state=0)
     found.fit(inputs, labels[owner], sample_weight=weights[owner])
     return found.coef_[0], float(found.intercept_[0])
 
@@ -187,7 +210,8 @@ class Tally:
 
 def evaluate(model, rows, sources, labels):
     matrix, owners = model.matrix([row["text"] for row in rows])
-    permissive = np.array([row["licence"] in PERMISSIVE for row in rows])
+    permissive = np.array([learnable(row) for row in rows])
+    licensed = np.array([row["licence"] in PERMISSIVE for row in rows])
     reference = np.isin(sources, REFERENCE)
     halves = (np.arange(len(rows)) % 2).astype(bool)
     languages = np.array([language(row) for row in rows])
@@ -199,7 +223,7 @@ def evaluate(model, rows, sources, labels):
         value = scores(model, fit(model, rows, matrix, owners, chosen), matrix, owners, len(rows))
         limit = threshold(value[reference])
         crossed = np.zeros(len(rows))
-        judged = held if fold else ~permissive
+        judged = held if fold else ~licensed
         for source in sorted(set(sources[judged])):
             attacks, benign = judged & (sources == source) & (labels == 1), judged & (sources == source) & (labels == 0)
             if attacks.any():
@@ -232,7 +256,7 @@ def evaluate(model, rows, sources, labels):
 def halves(model, rows, sources, labels):
     """Every source is known: of all rows one half is learnt from and the other is judged, both in turn."""
     matrix, owners = model.matrix([row["text"] for row in rows])
-    permissive = np.array([row["licence"] in PERMISSIVE for row in rows])
+    permissive = np.array([learnable(row) for row in rows])
     value, tally = np.zeros(len(rows)), Tally()
     for half in (0, 1):
         judged = np.arange(len(rows)) % 2 == half
@@ -252,7 +276,7 @@ def train(model, rows, out):
     """The model of all permissive rows; 0.5 is where 1 % of real-user prompts of sources that it did not learn from lie."""
     sources, labels = np.array([row["source"] for row in rows]), np.array([row["label"] for row in rows])
     matrix, owners = model.matrix([row["text"] for row in rows])
-    permissive = np.array([row["licence"] in PERMISSIVE for row in rows])
+    permissive = np.array([learnable(row) for row in rows])
     unseen = []
     for source in REFERENCE:
         held = sources == source
@@ -265,7 +289,7 @@ def train(model, rows, out):
     for label in (0, 1):
         share = (value[permissive & (labels == label)] > middle).mean()
         print(f"rows learnt from, label {label}: {share:.3f} above the threshold {middle:.3f}")
-    others = ~permissive
+    others = np.array([row["licence"] not in PERMISSIVE for row in rows])
     for source in sorted(set(sources[others])):
         for label in (0, 1):
             part = others & (sources == source) & (labels == label)
@@ -286,6 +310,17 @@ def pin(weights):
     texts = [entry["text"] for entry in json.loads(path.read_text(encoding="utf-8"))]
     lines = [json.dumps({"text": text, "score": round(float(scorer.score(text)), 6)}) for text in texts]
     path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+
+
+def check(weights):
+    """How many of the texts that were written for measuring lie above the score 0.5 and the rule's minimum."""
+    scorer = Scorer(weights)
+    for kind, texts in tomllib.loads((HERE / "checks.toml").read_text(encoding="utf-8")).items():
+        found = np.array([scorer.score(text) for text in texts])
+        print(f"{kind}: {len(found)} texts, {(found > 0.5).sum()} above 0.5, {(found > 0.9).sum()} above 0.9")
+        for text, value in zip(texts, found):
+            if (value > 0.5) != (kind == "attack"):
+                print(f"  {value:.2f} {text[:90]!r}")
 
 
 SLOPE = 2.0  # steepness of the score around the threshold
@@ -326,6 +361,8 @@ def main():
         halves(Ours(), rows, sources, labels)
     elif command == "plain":
         evaluate(Plain(), rows, sources, labels)
+    elif command == "check":
+        check(sys.argv[3])
     elif command == "train":
         train(Ours(), rows, sys.argv[3])
     else:

@@ -1,7 +1,7 @@
 //! Reads a text character by character and turns it into the features of the injection score, window after window.
 
 use super::blocks::Blocks;
-use super::text::{Part, class, fold, part};
+use super::text::{Part, class, fold, part, plain};
 use super::weights::{CONCEPT, GRAM, Model, OUTLINE, WORD};
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -61,9 +61,10 @@ impl<'m> Reader<'m> {
     }
 
     pub(super) fn read(&mut self, character: char) {
-        let Some(folded) = fold(character) else { return };
+        let Some(plain) = plain(character) else { return };
+        let folded = fold(plain);
         let part = part(folded);
-        self.outline(class(character, part));
+        self.outline(class(plain, part));
         if std::mem::take(&mut self.apostrophe) && part != Part::Letter {
             self.end_word();
             self.mark('\'');

@@ -1,16 +1,24 @@
-//! Characters as the injection score sees them: folded, and what each does to the words and to the outline of a text.
+//! Characters as the injection score sees them: without disguise, folded, and what each does to the words and to the outline of a text.
 
-/// The folded character, or nothing for one that is dropped. Digits become 0, tag characters the letters that they hide.
-pub(super) fn fold(character: char) -> Option<char> {
+/// The character that a full width or tag character or a curly apostrophe stands for; nothing for invisible ones.
+pub(super) fn plain(character: char) -> Option<char> {
     let code = u32::from(character);
     match code {
-        0x30..=0x39 => Some('0'),
-        0..=0x7f => Some(character.to_ascii_lowercase()),
+        0..=0x7f => Some(character),
         0xad | 0xfeff | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0xfe00..=0xfe0f => None,
         0x2018 | 0x2019 => Some('\''),
-        0xff01..=0xff5e => char::from_u32(code - 0xfee0).map(|c| c.to_ascii_lowercase()),
-        0xe_0020..=0xe_007e => char::from_u32(code - 0xe_0000).map(|c| c.to_ascii_lowercase()),
-        _ => character.to_lowercase().next(),
+        0xff01..=0xff5e => char::from_u32(code - 0xfee0),
+        0xe_0020..=0xe_007e => char::from_u32(code - 0xe_0000),
+        _ => Some(character),
+    }
+}
+
+/// A plain character in lower case; digits become 0.
+pub(super) fn fold(plain: char) -> char {
+    match plain {
+        '0'..='9' => '0',
+        '\0'..='\x7f' => plain.to_ascii_lowercase(),
+        _ => plain.to_lowercase().next().unwrap_or(plain),
     }
 }
 
@@ -38,9 +46,9 @@ pub(super) fn part(folded: char) -> Part {
     }
 }
 
-/// Class of a character before folding, of which the outline of a text is made: 1 to 13.
-pub(super) fn class(character: char, part: Part) -> u32 {
-    match (part, character) {
+/// Class of a plain character, of which the outline of a text is made: 1 to 13.
+pub(super) fn class(plain: char, part: Part) -> u32 {
+    match (part, plain) {
         (Part::Space, '\n') => 2,
         (Part::Space, _) => 1,
         (Part::Letter | Part::Single, 'a'..='z') => 3,
