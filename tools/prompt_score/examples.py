@@ -7,7 +7,7 @@ import random
 import re
 
 # Examples per kind and label that are grown from a grammar of slots.
-GROWN = {("persona", 0): 1400, ("app", 0): 600, ("persona", 1): 1000, ("mail", 0): 900, ("news", 0): 300, ("manual", 0): 300, ("mail", 1): 900,
+GROWN = {("persona", 0): 1400, ("app", 0): 600, ("persona", 1): 1000, ("mail", 0): 1800, ("news", 0): 500, ("manual", 0): 400, ("mail", 1): 900,
          ("trigger", 0): 1500, ("ai", 0): 600, ("format", 0): 600, ("coding", 0): 500, ("follow", 0): 400, ("fiction", 0): 1200, ("short", 1): 900, ("coax", 1): 400, ("quote", 1): 500}
 
 SLOT = re.compile(r"\{(\w+)\}|\{\{|\}\}")
