@@ -1,17 +1,22 @@
-"""Additional examples: filled templates, attacks planted in documents, nonsense suffixes, code, halved e-mails, long benign documents.
+"""Additional examples: filled templates, grown grammars, attacks planted in documents, nonsense suffixes, code, halved e-mails, long texts.
 
-Made from templates.toml and from the training rows alone, so that a source that is held out stays held out.
+Made from our own sentences and from the training rows alone, so that a source that is held out stays held out.
 """
 
 import random
 import re
 
-# Examples per kind and label that are grown from a grammar of slots.
-GROWN = {("persona", 0): 1400, ("app", 0): 600, ("persona", 1): 1000, ("mail", 0): 1800, ("news", 0): 500, ("manual", 0): 400, ("mail", 1): 900,
-         ("trigger", 0): 1500, ("ai", 0): 600, ("format", 0): 600, ("coding", 0): 500, ("follow", 0): 400, ("fiction", 0): 1200, ("short", 1): 900, ("coax", 1): 400, ("quote", 1): 500}
+# Examples per kind that are grown from personas.toml, mails.toml and words.toml.
+BENIGN = {
+    "persona": 1400, "app": 600, "mail": 1800, "news": 500, "manual": 400, "trigger": 1500,
+    "ai": 600, "format": 600, "coding": 500, "follow": 400, "fiction": 1200,
+}
+ATTACKS = {"persona": 1000, "mail": 900, "short": 900, "coax": 400, "quote": 500}
 
 SLOT = re.compile(r"\{(\w+)\}|\{\{|\}\}")
-GLUE = list("{}[]()<>\\/|_=+*&^%$#@!~`\"';:?-.,") + ["](", "{\\", "\\", "\\", "({", "}$", "\"`", "<?", "!!!", ");", "->", "=\"", "[", "(", "{", "]", ".[", "={", "</", "?\">"]
+# What stands between the pieces of a made suffix.
+GLUE = list("{}[]()<>\\/|_=+*&^%$#@!~`\"';:?-.,")
+GLUE += ["](", "{\\", "\\", "\\", "({", "}$", "\"`", "<?", "!!!", ");", "->", "=\"", "[", "(", "{", "]", ".[", "={", "</", "?\">"]
 
 
 def passage(rng, text, longest):
@@ -126,9 +131,9 @@ def make(rows, templates, grammars, pieces, seed=7, english=1500, other=90, plan
                 text = filled(rng, parts.get("slots", {}), template, requests, documents)
                 made.append((text, label, "templates-" + ("en" if language == "en" else "other")))
     for grammar in grammars:
-        for side, label in (("benign", 0), ("attack", 1)):
+        for side, counts, label in (("benign", BENIGN, 0), ("attack", ATTACKS, 1)):
             for name, forms in grammar[side].items():
-                for number in range(GROWN[name, label]):
+                for number in range(counts[name]):
                     text = grown(rng, grammar["slots"], forms[number % len(forms)], requests, documents)
                     made.append((text, label, "grown-" + name))
     for _ in range(plants if direct else 0):
