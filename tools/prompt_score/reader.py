@@ -1,4 +1,4 @@
-"""Reads a text as src/engine/functions/injection_score.rs does: folded characters, tokens, hashed features, windows.
+"""Reads a text as src/engine/functions/injection_score/ does: plain and folded characters, tokens, hashed features, windows.
 
 Every step here has its twin there; change both, train again, and renew the constants of the Rust test.
 """
