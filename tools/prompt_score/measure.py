@@ -6,7 +6,7 @@ import tomllib
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from model import HERE, Scorer, fit, scores, threshold
+from model import HERE, MARGIN, Scorer, fit, scores, threshold
 from rows import FOLDS, PERMISSIVE, REFERENCE, language, learnable
 
 
@@ -18,15 +18,16 @@ class Tally:
 
     def add(self, key, values, reference, limit):
         auc = roc_auc_score(np.r_[np.zeros(len(reference)), np.ones(len(values))], np.r_[reference, values])
-        n, area, hits = self.rows.get(key, (0, 0.0, 0))
-        self.rows[key] = (n + len(values), area + auc * len(values), hits + int((values > limit).sum()))
+        n, area, hits, high = self.rows.get(key, (0, 0.0, 0, 0))
+        hits, high = hits + int((values > limit).sum()), high + int((values > limit + MARGIN).sum())
+        self.rows[key] = (n + len(values), area + auc * len(values), hits, high)
 
     def show(self, title):
-        print(f"\n{title}\n\n| | rows | AUC | recall at 1 % |\n|---|---:|---:|---:|")
-        for key, (n, area, hits) in sorted(self.rows.items()):
-            print(f"| {key} | {n} | {area / n:.3f} | {hits / n:.3f} |")
-        n, area, hits = map(sum, zip(*self.rows.values()))
-        print(f"| all | {n} | {area / n:.3f} | {hits / n:.3f} |", flush=True)
+        print(f"\n{title}\n\n| | rows | AUC | recall at 1 % | at 0.5 |\n|---|---:|---:|---:|---:|")
+        for key, (n, area, hits, high) in sorted(self.rows.items()):
+            print(f"| {key} | {n} | {area / n:.3f} | {hits / n:.3f} | {high / n:.3f} |")
+        n, area, hits, high = map(sum, zip(*self.rows.values()))
+        print(f"| all | {n} | {area / n:.3f} | {hits / n:.3f} | {high / n:.3f} |", flush=True)
 
 
 def evaluate(model, rows, sources, labels):
@@ -52,7 +53,7 @@ def evaluate(model, rows, sources, labels):
                 for name in set(languages[attacks]) if fold else ():
                     by_language.add(name, value[attacks & (languages == name)], value[reference], limit)
             if benign.any():
-                alarms[source] = (int(benign.sum()), int((value[benign] > limit).sum()))
+                alarms[source] = (int(benign.sum()), int((value[benign] > limit).sum()), int((value[benign] > limit + MARGIN).sum()))
         if (judged & (labels == 1)).any():
             for half in (False, True):  # half of the reference is learnt from, the other half is judged; both in turn
                 chosen = permissive & ~held & ~(reference & (halves == half))
@@ -69,9 +70,9 @@ def evaluate(model, rows, sources, labels):
     seen.show("The source was not learnt from, other rows of the reference sources were")
     unlicensed.show("Sources without a licence that we accept; the reference sources were not learnt from")
     seen_unlicensed.show("The same, other rows of the reference sources were learnt from")
-    print("\n| benign source, not learnt from | rows | flagged |\n|---|---:|---:|")
-    for source, (n, flagged) in sorted(alarms.items()):
-        print(f"| {source} | {n} | {flagged} ({flagged / n:.1%}) |")
+    print("\n| benign source, not learnt from | rows | at 1 % | at 0.5 |\n|---|---:|---:|---:|")
+    for source, (n, flagged, high) in sorted(alarms.items()):
+        print(f"| {source} | {n} | {flagged} ({flagged / n:.1%}) | {high} ({high / n:.1%}) |")
 
 
 def halves(model, rows, sources, labels):
@@ -94,11 +95,11 @@ def halves(model, rows, sources, labels):
 
 
 def check(weights):
-    """How many of the texts that were written for measuring lie above the score 0.5 and the rule's minimum."""
+    """How many of the texts that were written for measuring lie above the scores 0.5 and 0.7, the rule's minimum."""
     scorer = Scorer(weights)
     for kind, texts in tomllib.loads((HERE / "checks.toml").read_text(encoding="utf-8")).items():
         found = np.array([scorer.score(text) for text in texts])
-        print(f"{kind}: {len(found)} texts, {(found > 0.5).sum()} above 0.5, {(found > 0.9).sum()} above 0.9")
+        print(f"{kind}: {len(found)} texts, {(found > 0.5).sum()} above 0.5, {(found >= 0.7).sum()} from 0.7")
         for text, value in zip(texts, found):
             if (value > 0.5) != (kind == "attack"):
                 print(f"  {value:.2f} {text[:90]!r}")

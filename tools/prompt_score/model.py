@@ -19,6 +19,9 @@ SUFFIXES = tomllib.loads((HERE / "suffixes.toml").read_text(encoding="utf-8"))
 TEMPLATES = tomllib.loads((HERE / "templates.toml").read_text(encoding="utf-8"))
 
 FALSE_POSITIVES = 0.01
+# What is added to the threshold: licences, READMEs and other long technical texts, of which the labelled prompts hold few, come higher
+# than prompts.
+MARGIN = 0.8
 STRENGTH = 10.0  # inverse regularisation
 BALANCE = 0.4  # a source of n rows weighs n^(1 - BALANCE)
 LONGEST_TEXT = 12_000  # characters of a row that are learnt from

@@ -18,13 +18,10 @@ import numpy as np
 
 import measure
 import reader
-from model import CONCEPTS, Ours, Plain, Scorer, fit, scores, threshold
+from model import CONCEPTS, MARGIN, Ours, Plain, Scorer, fit, scores, threshold
 from rows import PERMISSIVE, REFERENCE, learnable, read
 
 SLOPE = 2.0  # steepness of the score around the threshold
-# What is added to the threshold: licences, READMEs and other long technical texts, of which the labelled prompts hold few, come higher
-# than prompts.
-MARGIN = 0.8
 
 
 def train(model, rows, out):
