@@ -221,6 +221,60 @@ fn killed_at_any_moment_it_loses_and_repeats_nothing() {
     told_once(&place, &place.path("lake"));
 }
 
+/// A rule over the prices of models.
+const COSTLY: &str = r#"
+title = "A call cost more than a dollar"
+severity = "low"
+confidence = "low"
+kind = "hunt"
+logs = ["bedrock"]
+needs = ["bedrock"]
+layer = "application"
+phase = "production"
+why = "Costly."
+gaps = "none known"
+false_positives = ["ordinary use"]
+triage = ["Look at the call."]
+respond = ["Ask its owner."]
+entity = ["principal", "account_id"]
+lookback = "0s"
+quiet = "1h"
+sql = '''
+SELECT bedrock.time, bedrock.fresh, accountid AS account_id, identity.arn AS principal, requestid AS request_id, bedrock._object, bedrock._record
+FROM bedrock CROSS JOIN prices
+WHERE prices.model = 'a.made-up-model'
+'''
+[[test]]
+name = "a call"
+fires = true
+events = [{ log = "bedrock" }]
+[[test]]
+name = "a model of the built-in list"
+fires = false
+events = [{ log = "bedrock", modelId = "amazon.nova-pro-v1:0" }]
+"#;
+
+#[test]
+fn rules_know_the_prices_of_the_configuration() {
+    let place = Place::new();
+    objects().iter().for_each(|object| place.add(object));
+    let top = place.folder.path();
+    put(top, "rules/usage/paid_too_much.toml", COSTLY.as_bytes());
+    let prices =
+        put(top, "prices.toml", b"date = \"2026-10-05\"\nprice = [{ model = \"a.made-up-model\", input = 1 }]\n");
+    let config = put(top, "trailhound.toml", format!("prices = {:?}\n", prices.to_str().unwrap()).as_bytes());
+    let (logs, rules) = (place.path("in"), place.path("rules"));
+    let mut found = Vec::new();
+    for (command, lake) in [(&["hunt", "-q"][..], "hunted"), (&["follow", "--once", "-q"][..], "followed")] {
+        let lake = place.path(lake);
+        let rest = [&logs, "--lake", &lake, "--rules", &rules, "--rule", "paid_too_much"];
+        let done = run(&[command, &rest[..], &["--config", config.to_str().unwrap()]].concat());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        found.push(query(lake.as_ref(), "SELECT finding_id FROM findings ORDER BY 1"));
+    }
+    assert!(!found[0].is_empty() && found[0] == found[1], "{found:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn asked_to_end_it_finishes_and_goes_on_where_it_stopped() {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -40,6 +41,7 @@ pub struct S3Server {
     pub endpoint: String,
     root: tempfile::TempDir,
     seen: Arc<Mutex<Vec<Seen>>>,
+    throttled: Arc<AtomicBool>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -52,7 +54,7 @@ impl S3Server {
     /// Starts on a free port, on a thread of its own: tests may block.
     pub fn start_with(conditions: Conditions) -> S3Server {
         let root = tempfile::tempdir().unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (seen, throttled) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -64,6 +66,7 @@ impl S3Server {
             seen: seen.clone(),
             gate: Arc::default(),
             conditions,
+            throttled: throttled.clone(),
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
@@ -73,7 +76,7 @@ impl S3Server {
                 tokio::select! { _ = stopped => {}, _ = accept(listener, door) => {} }
             });
         });
-        S3Server { endpoint, root, seen, stop: Some(stop), thread: Some(thread) }
+        S3Server { endpoint, root, seen, throttled, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Makes a bucket and returns its folder.
@@ -103,6 +106,11 @@ impl S3Server {
             ("AWS_CONFIG_FILE", "/nonexistent".to_owned()),
             ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent".to_owned()),
         ]
+    }
+
+    /// From now on objects are not read: 503 SlowDown. Listings work.
+    pub fn throttle(&self, throttled: bool) {
+        self.throttled.store(throttled, Ordering::SeqCst);
     }
 
     /// Everything that was asked so far.
@@ -146,6 +154,7 @@ struct Door {
     seen: Arc<Mutex<Vec<Seen>>>,
     gate: Arc<tokio::sync::Mutex<()>>,
     conditions: Conditions,
+    throttled: Arc<AtomicBool>,
 }
 
 async fn accept(listener: tokio::net::TcpListener, door: Door) {
@@ -168,6 +177,13 @@ impl Door {
         let header = |name: &str| request.headers().contains_key(name);
         let conditional = *request.method() == Method::PUT && (header("if-none-match") || header("if-match"));
         self.note(&request);
+        let object = request.uri().path().trim_matches('/').contains('/');
+        if self.throttled.load(Ordering::SeqCst) && *request.method() == Method::GET && object {
+            let text = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>";
+            let mut answer = hyper::Response::new(s3s::Body::from(text.to_owned()));
+            *answer.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
+            return Ok(answer);
+        }
         let _turn = if conditional { Some(self.gate.lock().await) } else { None };
         if conditional && self.conditions == Conditions::Ignored {
             let _ = std::fs::remove_file(self.root.join(request.uri().path().trim_start_matches('/')));

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::outputs::escape;
 use crate::pipeline::follow::standing::{Board, Standing};
 
-/// A loop that has not turned for this long hangs.
+/// A process without a sign of life for this long hangs: nothing in it gets a turn.
 const HANGS: Duration = Duration::from_secs(60);
 /// Visitors at a time. A watcher must not be able to use up the files and the memory of what it watches.
 const VISITORS: usize = 16;
@@ -67,13 +67,13 @@ async fn serve_visits(listener: TcpListener, board: Board, visit: Duration) -> R
     axum::serve(door, pages).await.map_err(|error| Error::Output(format!("metrics are no longer served: {error}")))
 }
 
-/// Whether the loop turns; when it does not, why not.
+/// Whether the process shows signs of life; when not, for how long. A long turn of the loop is none: it is shown as a metric.
 pub fn health(standing: &Standing) -> (StatusCode, Value) {
     let still = standing.beat.elapsed();
     if still < HANGS {
         return (StatusCode::OK, json!({ "healthy": true }));
     }
-    let why = format!("the loop has not turned for {} seconds", still.as_secs());
+    let why = format!("no sign of life for {} seconds", still.as_secs());
     (StatusCode::SERVICE_UNAVAILABLE, json!({ "healthy": false, "because": [why] }))
 }
 
@@ -84,7 +84,8 @@ pub fn readiness(standing: &Standing) -> (StatusCode, Value) {
     if !standing.ready {
         because.push("the first cycle is not done".to_owned());
     }
-    because.extend(standing.trouble.as_deref().map(|why| escape::terminal(why).into_owned()));
+    let whole = standing.trouble.iter().chain(&standing.blocked);
+    because.extend(whole.map(|why| escape::terminal(why).into_owned()));
     for source in &standing.sources {
         if let Some(why) = &source.trouble {
             because.push(escape::terminal(&format!("{}: {why}", source.source)).into_owned());
@@ -238,10 +239,16 @@ mod tests {
             standing.trouble = Some("the lake cannot be written".to_owned());
         });
         assert_eq!(ask(address, "GET /readyz").await.0, 503);
+        board.update(|standing| {
+            standing.trouble = None;
+            standing.blocked = Some("40 objects cannot be read just now".to_owned());
+        });
+        let (status, _, body) = ask(address, "GET /readyz").await;
+        assert!(status == 503 && body.contains("40 objects"), "{body}");
     }
 
     #[tokio::test]
-    async fn health_is_the_beat_of_the_loop() {
+    async fn health_is_the_sign_of_life() {
         let (address, board) = start().await;
         assert_eq!(ask(address, "GET /healthz").await.0, 200);
         board.update(|standing| standing.trouble = Some("the lake cannot be written".to_owned()));
@@ -249,7 +256,7 @@ mod tests {
         let Some(long_ago) = Instant::now().checked_sub(HANGS) else { return };
         board.update(|standing| standing.beat = long_ago);
         let (status, _, body) = ask(address, "GET /healthz").await;
-        assert!(status == 503 && body.contains("has not turned"), "{body}");
+        assert!(status == 503 && body.contains("no sign of life for 60 seconds"), "{body}");
         board.beat();
         assert_eq!(ask(address, "GET /healthz").await.0, 200);
     }

@@ -17,7 +17,7 @@ use chrono::Utc;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::shared::{Chosen, LakeArguments, LimitArguments, RuleArguments, TalkArguments, run_id};
+use super::shared::{Chosen, LakeArguments, LimitArguments, RuleArguments, TalkArguments, prices, run_id};
 use super::summary;
 use crate::config::Config;
 use crate::detect;
@@ -85,6 +85,8 @@ pub struct Arguments {
 
 /// Runs the command; the number is the exit code.
 pub async fn run(arguments: Arguments) -> Result<u8> {
+    // From now on: asked to end while it starts, it ends as it would later.
+    let stop = stopped();
     let config = arguments.lake.load_config()?;
     let how = how(&arguments, &config)?;
     let pace = Pace {
@@ -109,7 +111,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     let watcher = listener.map(|listener| tokio::spawn(health::serve(listener, board.clone())));
     let line = tokio::spawn(status::keep(board.clone(), bar.clone()));
     let rooms = Rooms { lake, intake, arrivals, channels, rules, tuning };
-    let outcome = follow(rooms, &how, &board, stopped()).await;
+    let outcome = follow(rooms, &how, &board, stop).await;
     line.abort();
     if let Some(watcher) = watcher {
         watcher.abort();
@@ -160,7 +162,7 @@ fn how(arguments: &Arguments, config: &Config) -> Result<Follow> {
     }
     let ingest = arguments.limits.ingest(config, &engine, &run_id())?;
     let (settle, compact) = (length("--settle", &arguments.settle)?, length("--compact", &arguments.compact)?);
-    Ok(Follow { once: arguments.once, delays, settle, compact, engine, ingest })
+    Ok(Follow { once: arguments.once, delays, settle, compact, engine, prices: prices(config)?, ingest })
 }
 
 fn length(flag: &str, text: &str) -> Result<Duration> {
@@ -168,17 +170,24 @@ fn length(flag: &str, text: &str) -> Result<Duration> {
     length.ok_or_else(|| Error::Usage(format!("{flag} {text}: write a length of time such as 5s, 15m or 1h")))
 }
 
-/// Done when the process is asked to end, by Ctrl-C or SIGTERM.
-async fn stopped() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = tokio::signal::ctrl_c() => return,
-            }
+/// Done when the process is asked to end, by Ctrl-C or SIGTERM, from the call on.
+#[cfg(unix)]
+fn stopped() -> impl Future<Output = ()> + Send + 'static {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()];
+    let signals: Vec<_> = signals.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+    async move {
+        let waits = signals.into_iter().map(|mut signal| Box::pin(async move { signal.recv().await }));
+        let waits: Vec<_> = waits.collect();
+        match waits.is_empty() {
+            true => std::future::pending().await,
+            false => drop(futures::future::select_all(waits).await),
         }
     }
-    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Done when the process is asked to end, by Ctrl-C.
+#[cfg(not(unix))]
+fn stopped() -> impl Future<Output = ()> + Send + 'static {
+    async { drop(tokio::signal::ctrl_c().await) }
 }

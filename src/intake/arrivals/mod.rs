@@ -115,6 +115,19 @@ impl Arrivals {
         self.stop.send_replace(true);
     }
 
+    /// Ends the sources and gives back what waits to be handed out. Returns when all is offered again, or after `patience`.
+    pub async fn close(mut self, patience: Duration) {
+        self.stop();
+        let closing = async {
+            let mut waiting = Vec::new();
+            while let Some(arrival) = self.next().await {
+                waiting.push(arrival);
+            }
+            Arrival::all_back(waiting).await;
+        };
+        let _ = tokio::time::timeout(patience, closing).await;
+    }
+
     /// How the sources are, in the order of the places.
     pub fn state(&self) -> Vec<SourceState> {
         self.sources.iter().map(|status| status.state()).collect()
@@ -162,5 +175,14 @@ impl Arrival {
             }
         }
         sqs::delete(messages).await;
+    }
+
+    /// Gives many back, messages at once instead of when their visibility runs out.
+    pub async fn all_back(arrivals: Vec<Arrival>) {
+        let claims = arrivals.into_iter().map(|arrival| arrival.claim);
+        sqs::give_back(
+            claims.filter_map(|claim| if let Claim::Message(held) = claim { Some(held) } else { None }).collect(),
+        )
+        .await;
     }
 }

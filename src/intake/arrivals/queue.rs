@@ -25,8 +25,10 @@ const EMPTY: u32 = 2;
 /// Attempts in a row that fail before a single run gives up.
 const ATTEMPTS: u32 = 5;
 const COUNTING: Duration = Duration::from_secs(30);
-/// For an answer that may be on its way when receiving is stopped.
+/// For an answer that may be on its way when receiving is stopped: of a queue that had nothing, and of one that had
+/// messages. That one answers at once, and what comes when nobody listens any more is hidden from everybody.
 const LAST_RECEIVE: Duration = Duration::from_secs(1);
+const LAST_BUSY_RECEIVE: Duration = Duration::from_secs(5);
 /// For the last words to a queue when receiving is stopped.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -106,11 +108,13 @@ async fn round(outlet: Arc<Outlet>, queue: Arc<Queue>) -> Round {
     let received = tokio::select! {
         biased;
         received = &mut receiving => received,
-        // Messages that are on their way would be hidden from everybody until their visibility runs out.
-        () = outlet.stopped() => match tokio::time::timeout(LAST_RECEIVE, receiving).await {
-            Ok(received) => received,
-            Err(_) => return Round::Stopped,
-        },
+        () = outlet.stopped() => {
+            let patience = if outlet.status.state().caught_up { LAST_RECEIVE } else { LAST_BUSY_RECEIVE };
+            match tokio::time::timeout(patience, receiving).await {
+                Ok(received) => received,
+                Err(_) => return Round::Stopped,
+            }
+        }
     };
     let (count, messages) = match received {
         Ok(received) => received,
@@ -133,7 +137,7 @@ async fn round(outlet: Arc<Outlet>, queue: Arc<Queue>) -> Round {
     }
     sqs::delete(idle).await;
     if !late.is_empty() {
-        let _ = tokio::time::timeout(FAREWELL, queue.give_back(late)).await;
+        let _ = tokio::time::timeout(FAREWELL, sqs::give_back(late)).await;
         return Round::Stopped;
     }
     match failure {

@@ -154,8 +154,8 @@ impl Queue {
         match request.set_entries(Some(entries)).send().await {
             Ok(answer) => {
                 if let Some(failed) = answer.failed.first() {
-                    let code = names::text(failed.code.as_bytes());
-                    tracing::debug!(source = &*self.status.source, code, "the visibility of a message is not renewed");
+                    let (code, messages) = (names::text(failed.code.as_bytes()), answer.failed.len());
+                    tracing::debug!(source = &*self.status.source, code, messages, "their visibility stays as it was");
                 }
                 // Those that failed are lost to others or too old: asking again changes nothing.
                 let mut held = self.held();
@@ -166,18 +166,6 @@ impl Queue {
                 }
             }
             Err(error) => self.status.failed(explain(&error)),
-        }
-    }
-
-    /// Offers messages to others at once.
-    pub async fn give_back(&self, messages: Vec<Held>) {
-        let receipts: Vec<(String, String)> = {
-            let held = self.held();
-            let known = |message: &Held| Some((message.id.clone(), held.get(&message.id)?.handle.clone()));
-            messages.iter().filter_map(known).collect()
-        };
-        for chunk in receipts.chunks(BATCH) {
-            self.show_in(chunk.to_vec(), 0).await;
         }
     }
 
@@ -215,8 +203,27 @@ impl Queue {
     }
 }
 
+/// Offers messages to others at once. Those whose queue does not answer come again when their visibility runs out.
+pub(super) async fn give_back(messages: Vec<Held>) {
+    let requests = batches(messages).into_iter().map(|(queue, batch)| async move {
+        let receipts: Vec<(String, String)> = {
+            let held = queue.held();
+            let known = |message: &Held| Some((message.id.clone(), held.get(&message.id)?.handle.clone()));
+            batch.iter().filter_map(known).collect()
+        };
+        queue.show_in(receipts, 0).await;
+    });
+    stream::iter(requests).buffer_unordered(REQUESTS_AT_ONCE).collect::<()>().await;
+}
+
 /// Deletes messages from their queues.
 pub(super) async fn delete(messages: Vec<Held>) {
+    let requests = batches(messages).into_iter().map(|(queue, batch)| delete_batch(queue, batch));
+    stream::iter(requests).buffer_unordered(REQUESTS_AT_ONCE).collect::<()>().await;
+}
+
+/// Messages by queue, as many as one request may name.
+fn batches(messages: Vec<Held>) -> Vec<(Arc<Queue>, Vec<Held>)> {
     let mut queues: Vec<(Arc<Queue>, Vec<Held>)> = Vec::new();
     for held in messages {
         match queues.iter_mut().find(|(queue, _)| Arc::ptr_eq(queue, &held.queue)) {
@@ -231,8 +238,7 @@ pub(super) async fn delete(messages: Vec<Held>) {
             batches.push((queue.clone(), std::mem::replace(&mut all, rest)));
         }
     }
-    let requests = batches.into_iter().map(|(queue, batch)| delete_batch(queue, batch));
-    stream::iter(requests).buffer_unordered(REQUESTS_AT_ONCE).collect::<()>().await;
+    batches
 }
 
 async fn delete_batch(queue: Arc<Queue>, mut batch: Vec<Held>) {

@@ -10,12 +10,13 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use super::Follow;
 use super::memo::Memo;
 use super::revisits::{Revisit, Revisits};
 use super::standing::StreamState;
-use super::watermark::{Delays, Stream, Watermarks};
+use super::watermark::{Stream, Watermarks};
 use crate::detect::{self, Live, MICROS_PER_MINUTE, Outcome, Rule, Tuning};
-use crate::engine::{Engine, Settings, Window, sql_error};
+use crate::engine::{Engine, Prices, Settings, Window, sql_error};
 use crate::error::{Error, Result};
 use crate::findings::Finding;
 use crate::lake::{Journal, Lake, Position};
@@ -31,6 +32,7 @@ pub struct Judge {
     marks: Watermarks,
     revisits: Revisits,
     settings: Settings,
+    prices: Prices,
     run_id: String,
     tuning: Arc<Tuning>,
     /// How far apart the times of one finding may be: the longest slot of any rule.
@@ -57,10 +59,9 @@ impl Judge {
         journal: &Journal,
         rules: Vec<Rule>,
         tuning: Tuning,
-        delays: Delays,
-        settings: Settings,
-        run_id: &str,
+        how: &Follow,
     ) -> Result<Judge> {
+        let (settings, prices) = (how.engine.clone(), how.prices.clone());
         let memo = Memo::load(lake).await?;
         let mut revisits = Revisits::default();
         for rule in &rules {
@@ -69,7 +70,7 @@ impl Judge {
             }
         }
         let reach = rules.iter().map(|rule| rule.quiet).max().unwrap_or_default();
-        let engine = Engine::new(settings.clone(), journal.providers()?).await?;
+        let engine = Engine::with_prices(settings.clone(), journal.providers()?, prices.clone()).await?;
         let (live, failed) = Live::plan(&engine, rules, settings.threads).await?;
         for failure in failed {
             tracing::warn!(rule = %failure.escape_debug(), "a rule cannot be planned; it is not judged");
@@ -78,10 +79,11 @@ impl Judge {
             live,
             shelved: Shelved::default(),
             position: memo.position,
-            marks: Watermarks::new(delays, memo.streams),
+            marks: Watermarks::new(how.delays.clone(), memo.streams),
             revisits,
             settings,
-            run_id: run_id.to_owned(),
+            prices,
+            run_id: how.ingest.run_id.clone(),
             tuning: Arc::new(tuning),
             reach,
         })
@@ -195,6 +197,7 @@ impl Judge {
             shelved: Shelved::default(),
             tuning: self.tuning.clone(),
             settings: self.settings.clone(),
+            prices: self.prices.clone(),
             run_id: self.run_id.clone(),
             reach: self.reach,
         })
@@ -276,6 +279,7 @@ pub struct Settler {
     shelved: Shelved,
     tuning: Arc<Tuning>,
     settings: Settings,
+    prices: Prices,
     run_id: String,
     reach: Duration,
 }
@@ -284,7 +288,8 @@ impl Settler {
     /// Judges rules over their spans, and makes the lake's findings what they are there.
     pub async fn settle(&mut self, due: Due) -> Result<Settled> {
         self.journal.refresh().await?;
-        let engine = Engine::new(self.settings.clone(), self.journal.providers()?).await?;
+        let providers = self.journal.providers()?;
+        let engine = Engine::with_prices(self.settings.clone(), providers, self.prices.clone()).await?;
         let report =
             detect::judge(&engine, &due.rules, &self.tuning, due.views, self.settings.threads, &self.run_id).await?;
         let mut failed = BTreeMap::new();

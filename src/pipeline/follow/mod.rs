@@ -4,14 +4,15 @@
 //! killed process gets the same objects again; the lake knows what it has. Findings go to the lake first, and from its log
 //! to the channels, which know what they have. So nothing is lost and nothing comes twice, whenever the process ends.
 
+mod again;
 mod judge;
 mod memo;
 mod revisits;
 mod settling;
 pub mod standing;
+mod turn;
 mod watermark;
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,25 +21,28 @@ use chrono::Utc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::{filter_record_batch, is_null};
 use datafusion::arrow::error::ArrowError;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use indicatif::ProgressBar;
 
 pub use judge::Judged;
 pub use standing::{Board, Standing};
 pub use watermark::Delays;
 
-use super::ingest::{Ingest, Reading, unread};
+use super::ingest::{Ingest, Reading};
 use super::summary::Summary;
 use crate::detect::{Rule, Tuning};
-use crate::engine::Settings;
+use crate::engine::{Prices, Settings};
 use crate::error::{Error, Result};
 use crate::findings::FINDINGS;
+use crate::intake::Intake;
 use crate::intake::arrivals::{Arrival, Arrivals};
-use crate::intake::{Found, Intake};
 use crate::lake::{Journal, Lake};
-use crate::logs::framing;
 use crate::outputs::channels::Channels;
+use again::Again;
 use judge::{Judge, Settler};
 use settling::Running;
+use turn::{TURN_OBJECTS, gather};
 
 /// How a follower goes.
 #[derive(Debug, Clone)]
@@ -53,17 +57,23 @@ pub struct Follow {
     pub compact: Duration,
     /// What queries may use.
     pub engine: Settings,
+    /// What rules know of the cost of models.
+    pub prices: Prices,
     /// How objects are read.
     pub ingest: Ingest,
 }
 
-/// Objects that one turn takes at most, and their bytes as delivered. A flood goes in large turns, which cost less each.
-const TURN_OBJECTS: usize = 2_000;
-const TURN_BYTES: u64 = 256 << 20;
 /// Microseconds of event time whose identities are read together: a few minutes of a busy account fit in memory.
 const SPAN: i64 = 10 * 60 * 1_000_000;
 /// How long channels may take at the end to deliver what waits.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long sources may take at the end to give back what nobody took.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// When it is asked to end and a step takes longer than this, the step is given up: nothing is lost with it. Service
+/// managers kill after 90 seconds.
+const GRACE: Duration = Duration::from_secs(60);
+/// Longest time between two turns of the loop when there is nothing to do.
+const TURN: Duration = Duration::from_secs(1);
 /// Pauses between attempts to write a lake that cannot be written.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -91,16 +101,15 @@ pub async fn follow(
     rooms: Rooms,
     how: &Follow,
     board: &Board,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(Summary, u64)> {
+    let stop = stop.boxed().shared();
     let began = Instant::now();
     let Rooms { lake, intake, arrivals, mut channels, rules, tuning } = rooms;
     let bar = ProgressBar::hidden();
     let reading = Reading::new(&lake, &intake, &how.ingest, &bar)?;
     let journal = lake.begin_in_spans(SPAN).await?;
-    let judge =
-        Judge::resume(&lake, &journal, rules, tuning, how.delays.clone(), how.engine.clone(), &how.ingest.run_id)
-            .await?;
+    let judge = Judge::resume(&lake, &journal, rules, tuning, how).await?;
     let settler = judge.settler(&lake, SPAN).await?;
     let told = match channels.position() {
         Some(position) => position,
@@ -124,9 +133,22 @@ pub async fn follow(
         compacted: Instant::now(),
         compacting: None,
         emptied: None,
+        again: Again::default(),
+        stop: stop.clone(),
     };
     let heart = tokio::spawn(beat(board.clone()));
-    let outcome = follower.run(arrivals, stop).await;
+    let too_long = async {
+        stop.await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let outcome = tokio::select! {
+        biased;
+        outcome = follower.run(arrivals) => outcome,
+        () = too_long => Err(Error::Lake(format!(
+            "asked to end, but a step took longer than {} seconds and was given up; the next start does it again",
+            GRACE.as_secs()
+        ))),
+    };
     heart.abort();
     follower.channels.close(PATIENCE).await;
     outcome?;
@@ -155,27 +177,37 @@ struct Follower<'a> {
     compacting: Option<tokio::task::JoinHandle<()>>,
     /// When the last look into the sources found nothing.
     emptied: Option<Instant>,
+    /// What could not be read just now.
+    again: Again,
+    /// Done when it shall end.
+    stop: Shared<BoxFuture<'static, ()>>,
 }
 
 impl Follower<'_> {
-    async fn run(&mut self, mut arrivals: Arrivals, stop: impl Future<Output = ()>) -> Result<()> {
-        let mut stop = std::pin::pin!(stop);
+    async fn run(&mut self, mut arrivals: Arrivals) -> Result<()> {
         // What the last follower stored and did not live to judge, or to tell.
         self.patiently(Step::Judge).await?;
         let mut ended = false;
         while !ended {
+            let next = async {
+                match self.again.is_full() {
+                    true => std::future::pending().await,
+                    false => arrivals.next().await,
+                }
+            };
             let first = tokio::select! {
                 biased;
-                () = &mut stop => break,
-                next = tokio::time::timeout(self.until_settling(), arrivals.next()) => next,
+                () = self.stop.clone() => break,
+                next = tokio::time::timeout(self.until_turn(), next) => next,
             };
-            let mut turn = Vec::new();
+            let mut turn = self.again.take_due();
             match first {
-                Ok(Some(arrival)) => turn = gather(arrival, &mut arrivals),
+                Ok(Some(arrival)) => turn.extend(gather(arrival, &mut arrivals)),
                 Ok(None) => ended = true,
                 Err(_) => {}
             }
-            if turn.len() < TURN_OBJECTS && arrivals.state().iter().all(|source| source.caught_up) {
+            let idle = turn.len() < TURN_OBJECTS && self.again.objects() == 0;
+            if idle && arrivals.state().iter().all(|source| source.caught_up) {
                 self.emptied = Some(Instant::now());
             }
             if !turn.is_empty() {
@@ -189,11 +221,16 @@ impl Follower<'_> {
                 self.start_settling(false);
             }
             self.show(&arrivals);
-            self.board.update(|standing| standing.ready = true);
+            self.board.update(|standing| (standing.ready, standing.turned) = (true, Instant::now()));
             self.compact().await;
         }
-        arrivals.stop();
-        let mut sound = self.finish_settling().await?;
+        let in_hand = self.again.take_all();
+        let farewell = async {
+            let _ = tokio::time::timeout(FAREWELL, Arrival::all_back(in_hand)).await;
+            arrivals.close(FAREWELL).await;
+        };
+        let ((), settled) = tokio::join!(farewell, self.end_settling(!ended));
+        let mut sound = settled?;
         while ended && self.how.once && sound {
             self.patiently(Step::Refresh).await?;
             if !self.start_settling(true) {
@@ -205,55 +242,6 @@ impl Follower<'_> {
             compacting.abort();
         }
         self.judge.save(self.lake).await
-    }
-
-    /// Reads, judges and tells what arrived; then the sources may forget it.
-    async fn turn(&mut self, arrived: Vec<Arrival>) -> Result<()> {
-        let began = Instant::now();
-        let mut objects: Vec<Found> = arrived.iter().flat_map(|arrival| arrival.found.iter().cloned()).collect();
-        objects.retain(|found| !framing::is_body(&found.uri));
-        objects.sort_by(|a, b| a.uri.cmp(&b.uri));
-        objects.dedup_by(|later, first| later.uri == first.uri && later.version == first.version);
-        for problem in arrived.iter().flat_map(|arrival| &arrival.problems) {
-            tracing::warn!(place = %problem.place.escape_debug(), reason = %problem.reason, "cannot be read");
-        }
-        let mut summary = Summary::new();
-        self.read(&objects, &mut summary).await?;
-        for problem in &summary.problems {
-            tracing::warn!(problem = %problem.escape_debug(), "partly unreadable");
-        }
-        self.board.update(|standing| standing.total.merge(&summary));
-        let unread: HashSet<&str> = summary.unread.iter().map(String::as_str).collect();
-        let read = |arrival: &Arrival| arrival.found.iter().all(|found| !unread.contains(found.uri.as_str()));
-        // What could not be opened is given back to its source, which brings it again.
-        let finished: Vec<Arrival> = arrived.into_iter().filter(read).collect();
-        Arrival::all_done(finished).await;
-        self.patiently(Step::Judge).await?;
-        let now = Utc::now();
-        self.board.update(|standing| {
-            standing.commits += 1;
-            standing.cycle_seconds.observe(began.elapsed().as_secs_f64());
-            for modified in objects.iter().filter_map(|found| found.modified) {
-                standing.delay_seconds.observe((now - modified).as_seconds_f64());
-            }
-        });
-        Ok(())
-    }
-
-    /// Publishes what the lake does not have of these objects, however often another process is faster.
-    async fn read(&mut self, objects: &[Found], summary: &mut Summary) -> Result<()> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let outcome = async {
-                let (new, unchanged) = unread(&mut self.journal, objects).await?;
-                summary.unchanged += unchanged;
-                if new.is_empty() { Ok(()) } else { self.reading.read(&mut self.journal, new, summary).await }
-            };
-            let Err(error) = outcome.await else { break };
-            self.recover(error, &mut pause).await?;
-        }
-        self.board.update(|standing| standing.trouble = None);
-        Ok(())
     }
 
     /// Does a step over the lake until it succeeds: a lake that cannot be read or written for a while stops nothing.
@@ -318,9 +306,20 @@ impl Follower<'_> {
         let text = error.to_string();
         tracing::error!(error = %text.escape_debug(), seconds = pause.as_secs_f64(), "trying again");
         self.board.update(|standing| standing.trouble = Some(text));
-        tokio::time::sleep(*pause).await;
+        tokio::select! {
+            biased;
+            // What is in hand comes again at the next start.
+            () = self.stop.clone() => return Err(error),
+            () = tokio::time::sleep(*pause) => {}
+        }
         *pause = (*pause * 2).min(LONGEST_PAUSE);
         Ok(())
+    }
+
+    /// Time until the loop turns when nothing arrives.
+    fn until_turn(&self) -> Duration {
+        let due = self.again.until_due().unwrap_or(TURN);
+        self.until_settling().min(TURN).min(due)
     }
 
     fn is_caught_up(&self) -> bool {
@@ -377,20 +376,4 @@ enum Step {
     Judge,
     /// Judges what anybody stored.
     Refresh,
-}
-
-/// Everything that is at hand, up to what one turn takes.
-fn gather(first: Arrival, arrivals: &mut Arrivals) -> Vec<Arrival> {
-    let size = |arrival: &Arrival| arrival.found.iter().map(|found| found.size).sum::<u64>();
-    let (mut objects, mut bytes) = (first.found.len(), size(&first));
-    let mut turn = vec![first];
-    while objects < TURN_OBJECTS
-        && bytes < TURN_BYTES
-        && let Some(next) = arrivals.try_next()
-    {
-        objects += next.found.len();
-        bytes += size(&next);
-        turn.push(next);
-    }
-    turn
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::judge::{Settled, Settler};
@@ -15,12 +16,17 @@ use crate::error::{Error, Result};
 const SETTLING_SHARE: u32 = 5;
 /// How often the loop looks whether settling is done.
 const SETTLING_LOOK: Duration = Duration::from_millis(100);
+/// How long the end waits for it. On a large lake it may take minutes; rules look again after the next start.
+const SETTLING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Rules that look again.
 pub(super) struct Running {
-    pub(super) task: JoinHandle<(Settler, Result<Settled>)>,
+    /// No outcome when it was given up.
+    pub(super) task: JoinHandle<(Settler, Option<Result<Settled>>)>,
     minutes: Vec<(Rule, BTreeSet<i64>)>,
     began: Instant,
+    /// Dropped, it is given up.
+    wanted: oneshot::Sender<()>,
 }
 
 impl Follower<'_> {
@@ -35,17 +41,40 @@ impl Follower<'_> {
         };
         let minutes = std::mem::take(&mut due.minutes);
         let runtime = tokio::runtime::Handle::current();
+        let (wanted, unwanted) = oneshot::channel();
         let task = tokio::task::spawn_blocking(move || {
-            let outcome = runtime.block_on(settler.settle(due));
+            let outcome = runtime.block_on(async {
+                tokio::select! {
+                    outcome = settler.settle(due) => Some(outcome),
+                    _ = unwanted => None,
+                }
+            });
             (settler, outcome)
         });
-        self.running = Some(Running { task, minutes, began: Instant::now() });
+        self.running = Some(Running { task, minutes, began: Instant::now(), wanted });
         true
+    }
+
+    /// Waits for rules that look again; with `hurry` not for long. False when some could not.
+    pub(super) async fn end_settling(&mut self, hurry: bool) -> Result<bool> {
+        let began = Instant::now();
+        while hurry
+            && began.elapsed() < SETTLING_PATIENCE
+            && self.running.as_ref().is_some_and(|running| !running.task.is_finished())
+        {
+            tokio::time::sleep(SETTLING_LOOK).await;
+        }
+        if hurry && let Some(running) = &mut self.running {
+            // The one that is dropped here is the one that the task waits for.
+            running.wanted = oneshot::channel().0;
+        }
+        self.finish_settling().await
     }
 
     /// Waits for rules that look again. False when some could not; they look again later.
     pub(super) async fn finish_settling(&mut self) -> Result<bool> {
-        let Some(Running { task, minutes, began }) = self.running.take() else { return Ok(true) };
+        // Kept to the end, because dropping it gives the task up.
+        let Some(Running { task, minutes, began, wanted: _wanted }) = self.running.take() else { return Ok(true) };
         let outcome = match task.await {
             Ok((settler, outcome)) => {
                 self.settler = Some(settler);
@@ -53,8 +82,12 @@ impl Follower<'_> {
             }
             Err(error) => {
                 self.settler = Some(self.judge.settler(self.lake, SPAN).await?);
-                Err(Error::Lake(format!("judging broke down: {error}")))
+                Some(Err(Error::Lake(format!("judging broke down: {error}"))))
             }
+        };
+        let Some(outcome) = outcome else {
+            self.judge.take_back(&minutes);
+            return Ok(false);
         };
         (self.settled, self.settling) = (Instant::now(), began.elapsed());
         let settled = match outcome {

@@ -25,8 +25,10 @@ pub struct Standing {
     pub started: DateTime<Utc>,
     /// True when all sources are open and the first cycle is done.
     pub ready: bool,
-    /// The last sign of life; an old one means that the process hangs.
+    /// The last sign of life, each second; an old one means that the process hangs.
     pub beat: Instant,
+    /// The last turn of the loop. A turn over many or large objects may take minutes.
+    pub turned: Instant,
     /// What was read.
     pub total: Summary,
     /// Findings announced, by severity.
@@ -53,6 +55,10 @@ pub struct Standing {
     pub channels: Vec<ChannelState>,
     /// Why the follower as a whole does not get on (the lake cannot be written), as one sentence.
     pub trouble: Option<String>,
+    /// Objects in hand that could not be read yet.
+    pub unread: u64,
+    /// Why nothing can be read just now, as one sentence.
+    pub blocked: Option<String>,
 }
 
 /// How many rules gave which answer.
@@ -124,6 +130,7 @@ impl Standing {
             started,
             ready: false,
             beat: Instant::now(),
+            turned: Instant::now(),
             total: Summary::new(),
             findings: BTreeMap::new(),
             rules: RuleCounts::default(),
@@ -137,12 +144,14 @@ impl Standing {
             sources: Vec::new(),
             channels: Vec::new(),
             trouble: None,
+            unread: 0,
+            blocked: None,
         }
     }
 
     /// Everything that hinders: who (nobody in particular when it is the follower as a whole), and why.
     pub fn troubles(&self) -> Vec<(&str, &str)> {
-        let whole = self.trouble.iter().map(|why| ("", why.as_str()));
+        let whole = self.trouble.iter().chain(&self.blocked).map(|why| ("", why.as_str()));
         let sources = self.sources.iter().filter_map(|s| Some((s.source.as_str(), s.trouble.as_deref()?)));
         let channels = self.channels.iter().filter_map(|c| Some((c.name.as_str(), c.trouble.as_deref()?)));
         whole.chain(sources).chain(channels).collect()

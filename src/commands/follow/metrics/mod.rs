@@ -1,19 +1,14 @@
 //! Where a follower stands as Prometheus metrics, in the text format 0.0.4.
 
-use chrono::{DateTime, Duration, Utc};
+mod flow;
+mod work;
 
-use super::exposition::{Families, Series, label, labelled, one};
+use chrono::{DateTime, Utc};
+
+use super::exposition::Families;
 use super::process::Process;
 use crate::error::Result;
-use crate::findings::SEVERITIES;
-use crate::intake::arrivals::SourceState;
-use crate::outputs::channels::ChannelState;
-use crate::pipeline::follow::standing::{Standing, StreamState};
-
-/// Streams that are shown, the most recent ones: accounts and Regions come from logs, and each is a series that Prometheus keeps.
-const MOST_STREAMS: usize = 200;
-/// Events that are later than this are wrong or forged; their streams are shown last.
-const FUTURE: Duration = Duration::hours(1);
+use crate::pipeline::follow::standing::Standing;
 
 /// The page for Prometheus.
 ///
@@ -26,212 +21,14 @@ pub fn page(standing: &Standing, process: &Process, now: DateTime<Utc>) -> Resul
         "Always 1; the label says which version runs.",
         [(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)],
     );
-    state(&mut families, standing, now);
-    records(&mut families, standing);
-    judging(&mut families, standing);
-    streams(&mut families, &standing.streams, now);
-    sources(&mut families, &standing.sources, now);
-    channels(&mut families, &standing.channels);
-    own(&mut families, standing, process);
+    work::state(&mut families, standing, now);
+    work::records(&mut families, standing);
+    work::judging(&mut families, standing);
+    flow::streams(&mut families, &standing.streams, now);
+    flow::sources(&mut families, &standing.sources, now);
+    flow::channels(&mut families, &standing.channels);
+    work::own(&mut families, standing, process);
     families.text()
-}
-
-fn state(to: &mut Families, standing: &Standing, now: DateTime<Utc>) {
-    to.gauge("trailhound_ready", "1 when all sources are open and the first cycle is done.", one(flag(standing.ready)));
-    to.gauge(
-        "trailhound_trouble",
-        "1 when the follower as a whole does not get on, as when the lake cannot be written.",
-        one(flag(standing.trouble.is_some())),
-    );
-    to.gauge(
-        "trailhound_beat_age_seconds",
-        "Seconds since the last turn of the loop.",
-        one(standing.beat.elapsed().as_secs_f64()),
-    );
-    to.gauge("trailhound_uptime_seconds", "Seconds since the follower began.", one(age(standing.started, now)));
-}
-
-fn records(to: &mut Families, standing: &Standing) {
-    to.counter("trailhound_objects_total", "Objects read.", one(standing.total.objects as f64));
-    to.counter("trailhound_read_bytes_total", "Bytes read, as delivered.", one(standing.total.bytes as f64));
-    let outcomes = [
-        ("stored", standing.total.stored),
-        ("duplicate", standing.total.duplicates),
-        ("quarantined", standing.total.quarantined),
-        ("foreign", standing.total.foreign),
-    ];
-    to.counter(
-        "trailhound_records_total",
-        "Records by what became of them; foreign ones are of none of our logs.",
-        outcomes.map(|(outcome, count)| labelled([("outcome", outcome)], count as f64)),
-    );
-    to.counter(
-        "trailhound_stored_records_total",
-        "Records stored, by log.",
-        standing.total.logs.iter().map(|log| labelled([("log", log.log)], log.stored as f64)),
-    );
-    to.counter("trailhound_lake_commits_total", "Commits to the lake.", one(standing.commits as f64));
-    to.counter(
-        "trailhound_lake_conflicts_total",
-        "Commits that were done again because another process was faster.",
-        one(standing.conflicts as f64),
-    );
-}
-
-fn judging(to: &mut Families, standing: &Standing) {
-    let found = |severity| standing.findings.get(severity).copied().unwrap_or_default();
-    to.counter(
-        "trailhound_findings_total",
-        "Findings announced, by severity.",
-        SEVERITIES.iter().map(|severity| labelled([("severity", severity.as_str())], found(severity) as f64)),
-    );
-    let rules = standing.rules;
-    let answers = [
-        ("fired", rules.fired),
-        ("quiet", rules.quiet),
-        ("not_evaluated", rules.not_evaluated),
-        ("failed", rules.failed),
-    ];
-    to.gauge(
-        "trailhound_rules",
-        "Rules by their answer in the last cycle.",
-        answers.map(|(outcome, count)| labelled([("outcome", outcome)], count as f64)),
-    );
-    to.counter(
-        "trailhound_settles_total",
-        "Times that rules were judged up to the watermark.",
-        one(standing.settles as f64),
-    );
-    to.histogram(
-        "trailhound_cycle_seconds",
-        "Seconds from objects at hand to findings written.",
-        &standing.cycle_seconds,
-    );
-    to.histogram("trailhound_settle_seconds", "Seconds of judging up to the watermark.", &standing.settle_seconds);
-    to.histogram(
-        "trailhound_delay_seconds",
-        "Seconds from the time of an object to its findings written.",
-        &standing.delay_seconds,
-    );
-}
-
-fn streams(to: &mut Families, streams: &[StreamState], now: DateTime<Utc>) {
-    let mut recent: Vec<&StreamState> = streams.iter().collect();
-    recent.sort_by_key(|stream| (stream.newest > now + FUTURE, std::cmp::Reverse(stream.newest)));
-    recent.truncate(MOST_STREAMS);
-    let each = |value: &dyn Fn(&StreamState) -> f64| -> Vec<Series> {
-        let labels = |s: &StreamState| {
-            vec![("log", s.log.to_owned()), ("account", label(&s.account)), ("region", label(&s.region))]
-        };
-        recent.iter().map(|stream| (labels(stream), value(stream))).collect()
-    };
-    to.gauge("trailhound_streams", "Streams (log, account, Region) that are known.", one(streams.len() as f64));
-    to.gauge("trailhound_lag_seconds", "Seconds since the newest event of the stream.", each(&|s| age(s.newest, now)));
-    to.gauge(
-        "trailhound_newest_event_timestamp_seconds",
-        "Time of the newest event of the stream, in seconds since 1970.",
-        each(&|s| seconds(s.newest)),
-    );
-    to.gauge(
-        "trailhound_watermark_timestamp_seconds",
-        "Time up to which the stream is taken to be complete, in seconds since 1970.",
-        each(&|s| seconds(s.watermark)),
-    );
-}
-
-fn sources(to: &mut Families, sources: &[SourceState], now: DateTime<Utc>) {
-    let each = |value: &dyn Fn(&SourceState) -> Option<f64>| -> Vec<Series> {
-        let named = |s: &SourceState, value| labelled([("source", &label(&s.source)), ("kind", s.kind)], value);
-        sources.iter().filter_map(|source| Some(named(source, value(source)?))).collect()
-    };
-    to.gauge("trailhound_queue_messages", "Messages or objects that wait.", each(&|s| s.waiting.map(|n| n as f64)));
-    to.gauge(
-        "trailhound_queue_in_flight",
-        "Messages or objects that are being worked on.",
-        each(&|s| Some(s.in_flight as f64)),
-    );
-    to.gauge(
-        "trailhound_queue_oldest_age_seconds",
-        "Age of the oldest message or object that is not done with; 0 when there is none.",
-        each(&|s| Some(s.oldest.map_or(0.0, |oldest| age(oldest, now)))),
-    );
-    to.gauge(
-        "trailhound_dead_letters",
-        "Messages in the dead-letter queue.",
-        each(&|s| s.dead_letters.map(|n| n as f64)),
-    );
-    to.gauge(
-        "trailhound_source_caught_up",
-        "1 when nothing waited at the last look.",
-        each(&|s| Some(flag(s.caught_up))),
-    );
-    to.gauge(
-        "trailhound_source_trouble",
-        "1 when the source cannot be read.",
-        each(&|s| Some(flag(s.trouble.is_some()))),
-    );
-    to.counter("trailhound_source_received_total", "Messages or objects received.", each(&|s| Some(s.received as f64)));
-    to.counter(
-        "trailhound_source_finished_total",
-        "Messages or objects done with.",
-        each(&|s| Some(s.finished as f64)),
-    );
-    to.counter(
-        "trailhound_source_refused_total",
-        "Messages or objects that could not be used.",
-        each(&|s| Some(s.refused as f64)),
-    );
-    to.counter(
-        "trailhound_source_failures_total",
-        "Requests to the source that failed.",
-        each(&|s| Some(s.failures as f64)),
-    );
-}
-
-fn channels(to: &mut Families, channels: &[ChannelState]) {
-    let each = |value: &dyn Fn(&ChannelState) -> f64| -> Vec<Series> {
-        let named = |c: &ChannelState, value| labelled([("output", &label(&c.name)), ("kind", c.kind.as_str())], value);
-        channels.iter().map(|channel| named(channel, value(channel))).collect()
-    };
-    to.counter(
-        "trailhound_output_delivered_total",
-        "Findings that the output has taken.",
-        each(&|c| c.delivered as f64),
-    );
-    to.gauge("trailhound_output_waiting", "Findings that wait for the output.", each(&|c| c.waiting as f64));
-    to.counter(
-        "trailhound_output_failures_total",
-        "Attempts that the output refused or did not answer.",
-        each(&|c| c.failures as f64),
-    );
-    to.gauge("trailhound_output_trouble", "1 when the output takes nothing.", each(&|c| flag(c.trouble.is_some())));
-}
-
-/// What exporters call the same everywhere.
-/// <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>
-fn own(to: &mut Families, standing: &Standing, process: &Process) {
-    let known = |value: Option<f64>| value.into_iter().flat_map(one);
-    to.gauge(
-        "process_start_time_seconds",
-        "Start time of the process since unix epoch in seconds.",
-        one(seconds(standing.started)),
-    );
-    to.gauge(
-        "process_resident_memory_bytes",
-        "Resident memory size in bytes.",
-        known(process.resident.map(|n| n as f64)),
-    );
-    to.gauge(
-        "trailhound_resident_memory_peak_bytes",
-        "Largest resident memory size so far in bytes.",
-        known(process.peak.map(|n| n as f64)),
-    );
-    to.counter(
-        "process_cpu_seconds_total",
-        "Total user and system CPU time spent in seconds.",
-        known(process.cpu_seconds),
-    );
-    to.gauge("process_open_fds", "Number of open file descriptors.", known(process.open_files.map(|n| n as f64)));
 }
 
 fn flag(set: bool) -> f64 {
@@ -254,9 +51,12 @@ mod tests {
 
     use granit_parser::{Event, Parser};
 
+    use super::flow::MOST_STREAMS;
     use super::*;
     use crate::findings::Severity;
-    use crate::outputs::channels::ChannelKind;
+    use crate::intake::arrivals::SourceState;
+    use crate::outputs::channels::{ChannelKind, ChannelState};
+    use crate::pipeline::follow::standing::StreamState;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_790_856_000 + seconds, 0).unwrap()

@@ -1,0 +1,83 @@
+//! Arrivals whose objects could not be read: kept in hand and tried again, while their source takes them for being worked on.
+//!
+//! Given back at once, each message of a flood would be received again and again while S3 throttles, and end in the
+//! dead-letter queue. When enough is in hand, nothing more is taken from the sources.
+
+use std::time::{Duration, Instant};
+
+use crate::intake::arrivals::Arrival;
+
+/// Objects in hand from which on nothing more is taken.
+const MOST_OBJECTS: usize = 2_000;
+/// What could not be read for so long is given back: its source knows whether the object was deleted or replaced.
+const LONGEST_HELD: Duration = Duration::from_secs(300);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// An arrival that is worked on.
+pub(super) struct Work {
+    pub arrival: Arrival,
+    /// Since when its objects cannot be read.
+    failing: Option<Instant>,
+}
+
+impl From<Arrival> for Work {
+    fn from(arrival: Arrival) -> Work {
+        Work { arrival, failing: None }
+    }
+}
+
+/// What is tried again.
+#[derive(Default)]
+pub(super) struct Again {
+    waiting: Vec<Work>,
+    pause: Duration,
+    due: Option<Instant>,
+}
+
+impl Again {
+    /// Keeps what could not be read; `progress` when something else could. Returns what is to be given back.
+    pub fn keep(&mut self, failed: Vec<Work>, progress: bool) -> Vec<Arrival> {
+        let now = Instant::now();
+        let mut back = Vec::new();
+        for work in failed {
+            let since = work.failing.unwrap_or(now);
+            match now.duration_since(since) < LONGEST_HELD {
+                true => self.waiting.push(Work { failing: Some(since), ..work }),
+                false => back.push(work.arrival),
+            }
+        }
+        self.pause = if progress { FIRST_PAUSE } else { (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE) };
+        self.due = (!self.waiting.is_empty()).then(|| now + self.pause);
+        back
+    }
+
+    /// Takes everything, when it is time to try again.
+    pub fn take_due(&mut self) -> Vec<Work> {
+        if self.until_due().is_none_or(|pause| !pause.is_zero()) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Takes everything, to be given back.
+    pub fn take_all(&mut self) -> Vec<Arrival> {
+        std::mem::take(&mut self.waiting).into_iter().map(|work| work.arrival).collect()
+    }
+
+    /// Time until something is tried again; nothing when nothing waits.
+    pub fn until_due(&self) -> Option<Duration> {
+        let due = self.due.filter(|_| !self.waiting.is_empty())?;
+        Some(due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Objects that wait.
+    pub fn objects(&self) -> usize {
+        self.waiting.iter().map(|work| work.arrival.found.len()).sum()
+    }
+
+    /// True when nothing more may be taken from the sources.
+    pub fn is_full(&self) -> bool {
+        self.objects() >= MOST_OBJECTS
+    }
+}
