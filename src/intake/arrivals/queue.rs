@@ -28,9 +28,9 @@ const COUNTING: Duration = Duration::from_secs(30);
 /// For an answer that may be on its way when receiving is stopped: of a queue that had nothing, and of one that had
 /// messages. That one answers at once, and what comes when nobody listens any more is hidden from everybody.
 const LAST_RECEIVE: Duration = Duration::from_secs(1);
-const LAST_BUSY_RECEIVE: Duration = Duration::from_secs(5);
+const LAST_BUSY_RECEIVE: Duration = Duration::from_secs(8);
 /// For the last words to a queue when receiving is stopped.
-const FAREWELL: Duration = Duration::from_secs(3);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How a receive went.
 enum Round {

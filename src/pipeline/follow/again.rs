@@ -1,4 +1,4 @@
-//! Arrivals whose objects could not be read: kept in hand and tried again, while their source takes them for being worked on.
+//! Arrivals whose objects could not be read: kept in hand and tried again, hidden from others meanwhile.
 //!
 //! Given back at once, each message of a flood would be received again and again while S3 throttles, and end in the
 //! dead-letter queue. When enough is in hand, nothing more is taken from the sources.

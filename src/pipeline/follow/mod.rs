@@ -68,10 +68,10 @@ const SPAN: i64 = 10 * 60 * 1_000_000;
 /// How long channels may take at the end to deliver what waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long sources may take at the end to give back what nobody took.
-const FAREWELL: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(15);
 /// When it is asked to end and a step takes longer than this, the step is given up: nothing is lost with it. Service
-/// managers kill after 90 seconds.
-const GRACE: Duration = Duration::from_secs(60);
+/// managers kill after a minute or so.
+const GRACE: Duration = Duration::from_secs(45);
 /// Longest time between two turns of the loop when there is nothing to do.
 const TURN: Duration = Duration::from_secs(1);
 /// Pauses between attempts to write a lake that cannot be written.
@@ -305,11 +305,12 @@ impl Follower<'_> {
         }
         let text = error.to_string();
         tracing::error!(error = %text.escape_debug(), seconds = pause.as_secs_f64(), "trying again");
-        self.board.update(|standing| standing.trouble = Some(text));
+        self.board.update(|standing| standing.trouble = Some(text.clone()));
         tokio::select! {
             biased;
-            // What is in hand comes again at the next start.
-            () = self.stop.clone() => return Err(error),
+            () = self.stop.clone() => return Err(Error::Lake(format!(
+                "asked to end while it could not go on: {text}; the next start reads again what was in hand"
+            ))),
             () = tokio::time::sleep(*pause) => {}
         }
         *pause = (*pause * 2).min(LONGEST_PAUSE);
