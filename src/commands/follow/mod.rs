@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use clap::Args;
+use futures::FutureExt;
 use tokio::net::TcpListener;
 
 use super::shared::{Chosen, LakeArguments, LimitArguments, RuleArguments, TalkArguments, prices, run_id};
@@ -86,7 +87,7 @@ pub struct Arguments {
 /// Runs the command; the number is the exit code.
 pub async fn run(arguments: Arguments) -> Result<u8> {
     // From now on: asked to end while it starts, it ends as it would later.
-    let stop = stopped();
+    let stop = stopped().boxed().shared();
     let config = arguments.lake.load_config()?;
     let how = how(&arguments, &config)?;
     let pace = Pace {
@@ -102,7 +103,10 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     for note in notes {
         tracing::info!("{}", escape::terminal(&note));
     }
-    let lake = arguments.lake.open(&config).await?;
+    let lake = tokio::select! {
+        lake = arguments.lake.open(&config) => lake?,
+        () = stop.clone() => return Ok(0),
+    };
     let intake = Arc::new(Intake::new(Options { limit: how.ingest.limit, ..Options::default() }));
     let secret = arguments.webhook_secret.as_deref().map(Secret::new);
     let channels = Channels::open(&arguments.outputs, &arguments.state, secret).await?;

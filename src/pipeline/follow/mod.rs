@@ -104,6 +104,24 @@ pub async fn follow(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(Summary, u64)> {
     let stop = stop.boxed().shared();
+    let too_long = async {
+        stop.clone().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        biased;
+        outcome = walk(rooms, how, board, stop.clone()) => outcome,
+        () = too_long => Err(Error::Lake(format!(
+            "asked to end, but a step took longer than {} seconds and was given up; the next start does it again",
+            GRACE.as_secs()
+        ))),
+    }
+}
+
+/// Done when it shall end.
+type Stop = Shared<BoxFuture<'static, ()>>;
+
+async fn walk(rooms: Rooms, how: &Follow, board: &Board, stop: Stop) -> Result<(Summary, u64)> {
     let began = Instant::now();
     let Rooms { lake, intake, arrivals, mut channels, rules, tuning } = rooms;
     let bar = ProgressBar::hidden();
@@ -134,21 +152,10 @@ pub async fn follow(
         compacting: None,
         emptied: None,
         again: Again::default(),
-        stop: stop.clone(),
+        stop,
     };
     let heart = tokio::spawn(beat(board.clone()));
-    let too_long = async {
-        stop.await;
-        tokio::time::sleep(GRACE).await;
-    };
-    let outcome = tokio::select! {
-        biased;
-        outcome = follower.run(arrivals) => outcome,
-        () = too_long => Err(Error::Lake(format!(
-            "asked to end, but a step took longer than {} seconds and was given up; the next start does it again",
-            GRACE.as_secs()
-        ))),
-    };
+    let outcome = follower.run(arrivals).await;
     heart.abort();
     follower.channels.close(PATIENCE).await;
     outcome?;
@@ -179,8 +186,7 @@ struct Follower<'a> {
     emptied: Option<Instant>,
     /// What could not be read just now.
     again: Again,
-    /// Done when it shall end.
-    stop: Shared<BoxFuture<'static, ()>>,
+    stop: Stop,
 }
 
 impl Follower<'_> {
