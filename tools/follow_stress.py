@@ -539,7 +539,7 @@ def terminate(lab):
     count, codes, endings = 20_000, collections.Counter(), []
     for key, body, _ in lab.objects(count, 5):
         lab.write(key, body)
-    for wait in (0.05, 0.2, 0.5, 1, 1.5, 2, 3, 4):
+    for wait in (0.3, 0.5, 1, 1.5, 2, 3, 4, 6):
         follower = Follower(lab, str(lab.logs))
         time.sleep(wait)
         code, ending = follower.terminate()
