@@ -38,6 +38,9 @@ pub(super) struct Again {
 impl Again {
     /// Keeps what could not be read; `progress` when something else could. Returns what is to be given back.
     pub fn keep(&mut self, failed: Vec<Work>, progress: bool) -> Vec<Arrival> {
+        if failed.is_empty() {
+            return Vec::new();
+        }
         let now = Instant::now();
         let mut back = Vec::new();
         for work in failed {
@@ -48,7 +51,9 @@ impl Again {
             }
         }
         self.pause = if progress { FIRST_PAUSE } else { (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE) };
-        self.due = (!self.waiting.is_empty()).then(|| now + self.pause);
+        // What fails meanwhile must not put off what waits already.
+        let next = now + self.pause;
+        self.due = Some(self.due.map_or(next, |due| due.min(next)));
         back
     }
 
@@ -57,6 +62,7 @@ impl Again {
         if self.until_due().is_none_or(|pause| !pause.is_zero()) {
             return Vec::new();
         }
+        self.due = None;
         std::mem::take(&mut self.waiting)
     }
 
@@ -79,5 +85,44 @@ impl Again {
     /// True when nothing more may be taken from the sources.
     pub fn is_full(&self) -> bool {
         self.objects() >= MOST_OBJECTS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::intake::arrivals::{Arrivals, Pace};
+    use crate::intake::{Intake, Options};
+
+    async fn arrival() -> Arrival {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.json"), b"{}").unwrap();
+        let places = [folder.path().display().to_string()];
+        let pace = Pace { once: true, ..Pace::default() };
+        let mut arrivals = Arrivals::start(Arc::new(Intake::new(Options::default())), &places, pace).unwrap();
+        arrivals.next().await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_fails_is_tried_again_soon_and_given_back_after_long() {
+        let mut again = Again::default();
+        assert!(again.keep(vec![arrival().await.into()], false).is_empty());
+        assert_eq!((again.objects(), again.is_full(), again.take_due().len()), (1, false, 0));
+        let due = again.until_due().unwrap();
+        assert!(due <= FIRST_PAUSE);
+        // Other work, and what fails in it, puts nothing off.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        again.keep(Vec::new(), true);
+        again.keep(vec![arrival().await.into()], false);
+        assert!(again.until_due().unwrap() < due && again.pause == FIRST_PAUSE * 2);
+        tokio::time::sleep(due).await;
+        let mut failed = again.take_due();
+        assert_eq!((failed.len(), again.objects(), again.until_due()), (2, 0, None));
+        let Some(long_ago) = Instant::now().checked_sub(LONGEST_HELD) else { return };
+        failed[0].failing = Some(long_ago);
+        assert_eq!((again.keep(failed, true).len(), again.objects(), again.pause), (1, 1, FIRST_PAUSE));
+        assert_eq!(again.take_all().len(), 1);
     }
 }
