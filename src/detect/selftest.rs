@@ -203,6 +203,8 @@ impl Bench {
 
     /// Decodes the test's events into the tables; says how many rows each has.
     fn fill(&self, test: &Test) -> std::result::Result<String, String> {
+        self.engine.forget();
+        self.windowed.values().for_each(Engine::forget);
         let mut rows: BTreeMap<&str, Vec<RecordBatch>> = BTreeMap::new();
         for (object, bytes) in samples::objects(&test.events) {
             let decoded = framing::decode(&object, &bytes, &NoBodies, samples::base_time().timestamp_micros());

@@ -32,6 +32,7 @@ pub use prices::Prices;
 pub use session::Settings;
 pub use suggest::execution_error;
 pub use tokens::{Value, Values};
+use views::Kept;
 pub use window::Window;
 
 use crate::error::{Error, Result};
@@ -43,6 +44,7 @@ pub struct Engine {
     tables: Vec<(&'static Table, Arc<dyn TableProvider>)>,
     settings: Settings,
     prices: Prices,
+    kept: Vec<Arc<Kept>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -109,8 +111,13 @@ impl Engine {
             nested::present(&context, table, provider.clone(), window).await?;
         }
         prices.register(&context)?;
-        views::register(&context, window).await?;
-        Ok(Engine { context, tables, settings, prices })
+        let kept = views::register(&context, window).await?;
+        Ok(Engine { context, tables, settings, prices, kept })
+    }
+
+    /// Its tables hold other rows now: what it keeps of them is found again. For tests of rules, which take turns on an engine.
+    pub fn forget(&self) {
+        self.kept.iter().for_each(|view| view.forget());
     }
 
     /// Plans a read-only query. Anything that would write, create, drop or change settings is refused.

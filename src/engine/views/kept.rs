@@ -1,7 +1,7 @@
 //! A view that is computed once, when a query first reads it, and from then on read from memory.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
@@ -28,14 +28,23 @@ pub const KEPT: &str = "KeptView";
 pub struct Kept {
     plan: LogicalPlan,
     schema: SchemaRef,
-    rows: Arc<OnceCell<Vec<RecordBatch>>>,
+    rows: Mutex<Arc<OnceCell<Vec<RecordBatch>>>>,
 }
 
 impl Kept {
     /// Not computed yet.
     pub fn new(plan: LogicalPlan) -> Kept {
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        Kept { plan, schema, rows: Arc::default() }
+        Kept { plan, schema, rows: Mutex::default() }
+    }
+
+    /// Forgets its rows: queries that are planned from now on find them again.
+    pub fn forget(&self) {
+        *self.rows() = Arc::default();
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Arc<OnceCell<Vec<RecordBatch>>>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,7 +73,7 @@ impl TableProvider for Kept {
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Ok(Arc::new(KeptExec { plan, rows: self.rows.clone(), columns, properties: Arc::new(properties) }))
+        Ok(Arc::new(KeptExec { plan, rows: self.rows().clone(), columns, properties: Arc::new(properties) }))
     }
 }
 

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::context::SessionContext;
 
-pub use kept::KEPT;
+pub use kept::{KEPT, Kept};
 
 use super::{Window, sql_error};
 use crate::error::Result;
-use kept::Kept;
 
 /// A view.
 #[derive(Debug)]
@@ -103,8 +102,9 @@ pub static VIEWS: &[View] = &[
     },
 ];
 
-/// Registers every view whose tables are there. `window` says whether the tables carry `fresh`.
-pub async fn register(context: &SessionContext, window: Option<&Window>) -> Result<()> {
+/// Registers every view whose tables are there. `window` says whether the tables carry `fresh`. Returns those that keep rows.
+pub async fn register(context: &SessionContext, window: Option<&Window>) -> Result<Vec<Arc<Kept>>> {
+    let mut keeping = Vec::new();
     for view in VIEWS {
         let mut complete = true;
         for table in view.tables {
@@ -112,14 +112,17 @@ pub async fn register(context: &SessionContext, window: Option<&Window>) -> Resu
         }
         if complete {
             let query = context.sql(&view.text(window.is_some())).await.map_err(sql_error)?;
-            let rows: Arc<dyn TableProvider> = match view.kept {
-                true => Arc::new(Kept::new(query.into_unoptimized_plan())),
-                false => query.into_view(),
+            let rows: Arc<dyn TableProvider> = if view.kept {
+                let kept = Arc::new(Kept::new(query.into_unoptimized_plan()));
+                keeping.push(kept.clone());
+                kept
+            } else {
+                query.into_view()
             };
             context.register_table(view.name, rows).map_err(sql_error)?;
         }
     }
-    Ok(())
+    Ok(keeping)
 }
 
 impl View {

@@ -1,4 +1,4 @@
-//! Characters as the injection score sees them: without disguise, folded, and what each does to the words and to the outline of a text.
+//! Characters as the injection score sees them: without disguise, folded, by class.
 
 /// The character that a full width or tag character or a curly apostrophe stands for; nothing for invisible ones.
 pub(super) fn plain(character: char) -> Option<char> {
