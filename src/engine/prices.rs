@@ -126,7 +126,7 @@ impl Prices {
     /// Registers the rows that the view `prices` shows.
     pub(super) fn register(&self, context: &SessionContext) -> Result<()> {
         let batch = self.rows().map_err(|error| sql_error(error.into()))?;
-        context.register_batch(&stored::name("prices"), batch).map(|_| ()).map_err(sql_error)
+        context.register_batch(stored::name("prices"), batch).map(|_| ()).map_err(sql_error)
     }
 
     fn rows(&self) -> std::result::Result<RecordBatch, datafusion::arrow::error::ArrowError> {
