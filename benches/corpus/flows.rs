@@ -41,7 +41,7 @@ fn made(object: u64, header: &str, rest: impl Fn(&mut String, &mut Dice, &str, &
     for _ in 0..PER_OBJECT {
         source.clear();
         target.clear();
-        let scan = dice.roll() % 3 == 0;
+        let scan = dice.roll().is_multiple_of(3);
         let _ = match dice.roll() % 32 {
             0 => write!(source, "2001:db8::{:x}", dice.roll() % 65_536),
             _ if scan => write!(source, "198.51.{}.{}", dice.roll() % 256, dice.roll() % 256),

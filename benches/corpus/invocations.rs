@@ -87,9 +87,9 @@ fn prose(dice: &mut Dice, length: u64) -> String {
         text.push_str(dice.pick(&WORDS));
         line += 1;
         text.push_str(match line % 14 {
-            0 if dice.roll() % 4 == 0 => ".\\n\\n",
+            0 if dice.roll().is_multiple_of(4) => ".\\n\\n",
             0 => ",\\n",
-            5 if dice.roll() % 8 == 0 => " \\\"so to say\\\" ",
+            5 if dice.roll().is_multiple_of(8) => " \\\"so to say\\\" ",
             _ => " ",
         });
     }
