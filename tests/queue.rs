@@ -176,7 +176,7 @@ async fn other_messages_end_in_the_dead_letter_queue() {
     request.attributes(QueueAttributeName::RedrivePolicy, policy).send().await.unwrap();
     case.send("\u{7}hostile").await;
     case.send(&case.event("good.json")).await;
-    let pace = Pace { visibility: Duration::from_secs(1), ..once() };
+    let pace = Pace { visibility: Duration::from_secs(5), ..once() };
     let mut arrivals = case.start(&case.url, pace.clone());
     let came = all(&mut arrivals).await;
     assert_eq!(identities(&came).len(), 1);
@@ -185,7 +185,7 @@ async fn other_messages_end_in_the_dead_letter_queue() {
     assert!(state.refused >= 1 && trouble.contains("not JSON") && !trouble.contains("hostile"), "{trouble}");
     Arrival::all_done(came).await;
     // Received once more than allowed, it moves on.
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    tokio::time::sleep(Duration::from_millis(5200)).await;
     let mut arrivals = case.start(&case.url, pace);
     assert!(all(&mut arrivals).await.is_empty());
     let state = arrivals.state().remove(0);

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Run all benches and write docs/performance.md: the machine, the figures, and in the same run their floors or peers.
 
-usage: tools/performance.py [EVENTS]     (1000000 events when not given; from the root of the repository)
+usage: tools/performance.py [EVENTS [LARGE]]     (1000000 and 10000000 events when not given; from the root of the repository)
+
+The larger lake is looked up and added to; rules are judged on the smaller one.
 """
 import os
 import platform
@@ -35,16 +37,17 @@ def memory():
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
 
 
-def bench(name, events):
+def bench(name, events, *parts):
     """What a bench prints, line by line."""
     environment = dict(os.environ, TRAILHOUND_BENCH_EVENTS=str(events))
-    command = ["cargo", "bench", "--locked", "--bench", name]
+    command = ["cargo", "bench", "--locked", "--bench", name, "--", *parts]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return [line for line in done.stdout.splitlines() if line.strip()]
 
 
 def main():
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    large = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000_000
     rust = subprocess.run(["rustc", "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()[1]
     page = [
         "# Performance",
@@ -54,8 +57,12 @@ def main():
         "",
         f"Machine: {processor()}, {os.cpu_count()} threads, {memory()} GiB; Rust {rust}, release profile.",
     ]
-    for name, about in BENCHES.items():
-        page += ["", f"## `cargo bench --bench {name}`", "", about, "", "```text", *bench(name, events), "```"]
+    for title, about, lines in [
+        ("`cargo bench --bench decode`", BENCHES["decode"], bench("decode", events)),
+        (f"`cargo bench --bench lake`, {events:,} events", BENCHES["lake"], bench("lake", events)),
+        (f"`cargo bench --bench lake -- look-up delta`, {large:,} events", BENCHES["lake"], bench("lake", large, "look-up", "delta")),
+    ]:
+        page += ["", f"## {title}", "", about, "", "```text", *lines, "```"]
     PAGE.write_text("\n".join(page) + "\n")
     print(f"wrote {PAGE.relative_to(ROOT)}")
 
