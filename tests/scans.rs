@@ -286,6 +286,21 @@ fn a_join_that_does_not_fit_in_memory_goes_to_disk() {
 }
 
 #[test]
+fn first_rows_of_more_partitions_than_memory_holds_go_to_disk() {
+    let events: Vec<Event> = (0..30_000).map(plain).collect();
+    let sql = "SELECT time, fresh, principal, name, event_id, length(parameters) AS bytes, _object, _record FROM (\
+               SELECT time, fresh, userIdentity.arn AS principal, eventName AS name, eventID AS event_id, \
+               requestParameters AS parameters, _object, _record, \
+               row_number() OVER (PARTITION BY eventID ORDER BY time) AS place FROM cloudtrail WHERE eventName = 'GetObject') \
+               WHERE place = 1";
+    let run =
+        |memory| block_on(judge(&[rule(0, sql)], trail(&events, 5_000), &Window::default(), memory, Scans::Shared));
+    let (ample, tight) = (run(PLENTY), run(40 << 20));
+    assert_eq!(tight.verdicts[0].rows, 30_000, "{:?}", tight.verdicts[0].outcome);
+    assert_eq!(told(ample), told(tight));
+}
+
+#[test]
 fn built_in_rules_find_the_same_together_as_alone_in_a_lake() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = |scans| {

@@ -26,7 +26,11 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowUDFExpr};
 pub struct FirstRows;
 
 impl PhysicalOptimizerRule for FirstRows {
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        // Where joins shall not hash, memory has ended: a sort goes to disk, first rows of many partitions do not.
+        if !config.optimizer.prefer_hash_join {
+            return Ok(plan);
+        }
         plan.transform_down(|node| match narrowed(&node)? {
             Some(narrowed) => Ok(Transformed::yes(narrowed)),
             None => Ok(Transformed::no(node)),
