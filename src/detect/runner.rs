@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Duration, Utc};
+use datafusion::execution::memory_pool::MemoryPool;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -18,6 +19,9 @@ use super::{Rule, Tuning, duration, incidents, selftest};
 use crate::engine::{Engine, Window};
 use crate::error::Result;
 use crate::findings::Finding;
+
+/// How long a question that ran out of memory waits for what others of its run still hold.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// How rules read tables. What they find is the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -197,6 +201,8 @@ impl<'a> Run<'a> {
         questions: Vec<(usize, Question)>,
     ) -> Result<()> {
         let scanned = Instant::now();
+        let pool = &engine.context().runtime_env().memory_pool;
+        let held_by_others = pool.reserved();
         if let Some(shared) = shared {
             shared.read().await?;
         }
@@ -204,6 +210,7 @@ impl<'a> Run<'a> {
         self.report.scanning += read;
         // One at a time, so that each has all the memory.
         for index in self.ask(questions).await {
+            given_back(pool, held_by_others).await;
             self.ask_spilling(engine, index).await?;
         }
         let (created_at, run_id) = (self.created_at, self.run_id.clone());
@@ -282,6 +289,15 @@ impl<'a> Run<'a> {
 fn view(window: &Window, rule: &Rule) -> Window {
     let lookback = if window.start.is_some() { rule.lookback } else { Duration::zero() };
     Window { lookback, ..window.clone() }
+}
+
+/// Waits until no more than `floor` bytes of `pool` are in use: tasks of a query that ended without its answer hold theirs
+/// until they next yield. Memory that somebody else took meanwhile is waited for [`PATIENCE`] long at most.
+async fn given_back(pool: &Arc<dyn MemoryPool>, floor: usize) {
+    let began = Instant::now();
+    while pool.reserved() > floor && began.elapsed() < PATIENCE {
+        tokio::time::sleep(PATIENCE / 1_000).await;
+    }
 }
 
 /// Runs the tasks, up to `threads` at a time, and returns what they return in the order given. A task that panics is an error.
