@@ -25,17 +25,14 @@ pub struct Window {
 impl Window {
     /// Condition on `time` and `date` that keeps the visible rows, in SQL over the stored columns; `true` when all are.
     pub fn visible(&self) -> String {
-        let mut parts = Vec::new();
+        let mut condition = self.visible_times();
         if let Some(start) = self.start {
-            let from = start - self.lookback;
-            parts.push(format!("\"time\" >= '{}'", from.to_rfc3339()));
-            parts.push(format!("\"date\" >= '{}'", from.format("%Y-%m-%d")));
+            condition += &format!(" AND \"date\" >= '{}'", (start - self.lookback).format("%Y-%m-%d"));
         }
         if let Some(end) = self.end {
-            parts.push(format!("\"time\" < '{}'", end.to_rfc3339()));
-            parts.push(format!("\"date\" <= '{}'", end.format("%Y-%m-%d")));
+            condition += &format!(" AND \"date\" <= '{}'", end.format("%Y-%m-%d"));
         }
-        if parts.is_empty() { "true".into() } else { parts.join(" AND ") }
+        condition
     }
 
     /// The same for views, which have no `date`: a condition on `time` alone.
