@@ -1,6 +1,6 @@
 //! The second stage of a run: chains over what the other rules found, in this run and before.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,8 +35,7 @@ pub async fn judge(
     report: &mut Report,
 ) {
     let goes_by_lake = rules.iter().all(|rule| rule.chain.is_some());
-    let taken_out = report.findings.iter().filter(|finding| !tuning.shows(finding, created_at));
-    let taken_out: HashSet<String> = taken_out.map(|finding| finding.finding_id.clone()).collect();
+    let taken_out = tuning.taken_out(&report.findings, created_at);
     for (index, rule, chain) in rules.iter().enumerate().filter_map(|(i, rule)| Some((i, rule, rule.chain.as_ref()?))) {
         let began = Instant::now();
         let shown = report.findings.iter().filter(|finding| !taken_out.contains(&finding.finding_id));

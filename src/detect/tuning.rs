@@ -5,7 +5,7 @@ mod hours;
 mod matcher;
 mod pattern;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 
@@ -112,9 +112,11 @@ impl Tuning {
         (on, off.iter().map(|rule| Verdict::new(rule, Outcome::Off)).collect())
     }
 
-    /// True when no entry takes the finding out. `now` decides which entries have ended.
-    pub fn shows(&self, finding: &Finding, now: DateTime<Utc>) -> bool {
-        fitting(&self.live(now), finding).is_none()
+    /// Ids of the findings that an entry takes out. `now` decides which entries have ended.
+    pub fn taken_out(&self, findings: &[Finding], now: DateTime<Utc>) -> HashSet<String> {
+        let live = self.live(now);
+        let fitted = findings.iter().filter(|finding| fitting(&live, finding).is_some());
+        fitted.map(|finding| finding.finding_id.clone()).collect()
     }
 
     /// Entries that have not ended.
