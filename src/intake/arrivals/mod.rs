@@ -179,10 +179,11 @@ impl Arrival {
 
     /// Gives many back, messages at once instead of when their visibility runs out.
     pub async fn all_back(arrivals: Vec<Arrival>) {
-        let claims = arrivals.into_iter().map(|arrival| arrival.claim);
-        sqs::give_back(
-            claims.filter_map(|claim| if let Claim::Message(held) = claim { Some(held) } else { None }).collect(),
-        )
-        .await;
+        sqs::give_back(arrivals.into_iter().filter_map(Arrival::message).collect()).await;
+    }
+
+    /// The message that it came with.
+    fn message(self) -> Option<Held> {
+        if let Claim::Message(held) = self.claim { Some(held) } else { None }
     }
 }

@@ -131,7 +131,7 @@ async fn round(outlet: Arc<Outlet>, queue: Arc<Queue>) -> Round {
             Sense::Objects(found, problems) => {
                 let claim = Claim::Message(held);
                 let arrival = Arrival { source: outlet.status.source.clone(), found, problems, claim };
-                late.extend(outlet.push(arrival).await.and_then(message_of));
+                late.extend(outlet.push(arrival).await.and_then(Arrival::message));
             }
         }
     }
@@ -144,10 +144,6 @@ async fn round(outlet: Arc<Outlet>, queue: Arc<Queue>) -> Round {
         Some(reason) => Round::Failed(reason),
         None => Round::Got(count),
     }
-}
-
-fn message_of(arrival: Arrival) -> Option<Held> {
-    if let Claim::Message(held) = arrival.claim { Some(held) } else { None }
 }
 
 /// What a message stands for, after S3 was asked about what it leaves open.
