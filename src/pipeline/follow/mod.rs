@@ -63,8 +63,8 @@ pub struct Follow {
     pub ingest: Ingest,
 }
 
-/// Microseconds of event time whose identities are read together: a few minutes of a busy account fit in memory.
-const SPAN: i64 = 10 * 60 * 1_000_000;
+/// Microseconds of event time whose identities are read together, and let go of together.
+const SPAN: i64 = 60 * 1_000_000;
 /// How long channels may take at the end to deliver what waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long sources may take at the end to give back what nobody took.
