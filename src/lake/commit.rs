@@ -12,12 +12,14 @@ use std::collections::{HashMap, HashSet};
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Transaction};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use serde_json::Value;
 
 use super::objects::OBJECTS;
+use super::pinned::Pinned;
 use super::seen::seen_objects;
-use super::{Known, Lake, Part, Pinned, provider};
+use super::{Known, Lake, Part, provider};
 use crate::error::{Error, Result, chain};
 use crate::table::{DATE, Table};
 
@@ -46,9 +48,8 @@ impl Journal {
     /// Takes in what others published since it was opened.
     pub async fn refresh(&mut self) -> Result<()> {
         let before = version(&self.tables, &OBJECTS)?;
-        let all: Vec<&'static Table> = self.tables.values().map(|pinned| pinned.table).collect();
-        for table in all {
-            reload(&mut self.tables, table).await?;
+        for pinned in self.tables.values_mut() {
+            pinned.reload().await?;
         }
         if version(&self.tables, &OBJECTS)? != before {
             finish_pending(&mut self.tables).await?;
@@ -98,14 +99,14 @@ impl Journal {
             pending.entry(part.table().name).or_default().push(part.add());
         }
         let text = serde_json::to_value(&pending).map_err(|e| failed(&OBJECTS, &e))?;
-        let decisive = pinned(&self.tables, &OBJECTS)?;
+        let decisive = pinned_mut(&mut self.tables, &OBJECTS)?;
         let version = decisive.delta.version().map_or(0, |v| v as i64) + 1;
         let properties = CommitProperties::default()
             .with_max_retries(0)
             .with_application_transaction(Transaction::new(INGEST, version))
             .with_metadata([(PENDING.to_owned(), text)]);
-        commit(decisive, added(objects), properties).await?;
-        reload(&mut self.tables, &OBJECTS).await?;
+        let state = commit(decisive, added(objects), properties).await?;
+        decisive.take(state).await?;
         for (name, adds) in pending {
             apply(&mut self.tables, name, adds, version).await?;
         }
@@ -120,7 +121,7 @@ impl Journal {
     /// Takes files out of a table of records and puts others in, unless somebody else changed it meanwhile
     /// ([`Error::Conflict`]). `removed` are paths as the table's log spells them.
     pub async fn replace(&mut self, table: &'static Table, removed: &HashSet<String>, parts: &[Part]) -> Result<()> {
-        let at = pinned(&self.tables, table)?;
+        let at = pinned_mut(&mut self.tables, table)?;
         let mut actions: Vec<Action> = Vec::new();
         for file in at.delta.snapshot().map_err(|e| failed(table, &e))?.log_data().iter() {
             if removed.contains(file.path().as_ref()) {
@@ -134,9 +135,13 @@ impl Journal {
         if actions.is_empty() {
             return Ok(());
         }
-        let outcome = commit(at, actions, CommitProperties::default().with_max_retries(0)).await;
-        reload(&mut self.tables, table).await?;
-        outcome
+        match commit(at, actions, CommitProperties::default().with_max_retries(0)).await {
+            Ok(state) => at.take(state).await,
+            Err(error) => {
+                at.reload().await?;
+                Err(error)
+            }
+        }
     }
 }
 
@@ -170,7 +175,7 @@ async fn apply(tables: &mut HashMap<&'static str, Pinned>, name: &str, adds: Vec
         )));
     };
     loop {
-        let at = pinned(tables, table)?;
+        let at = pinned_mut(tables, table)?;
         let state = at.delta.snapshot().map_err(|e| failed(table, &e))?;
         let done =
             state.transaction_version(at.delta.log_store().as_ref(), INGEST).await.map_err(|e| failed(table, &e))?;
@@ -178,16 +183,16 @@ async fn apply(tables: &mut HashMap<&'static str, Pinned>, name: &str, adds: Vec
             return Ok(());
         }
         let properties = CommitProperties::default().with_application_transaction(Transaction::new(INGEST, version));
-        let outcome = commit(at, adds.iter().cloned().map(Action::Add).collect(), properties).await;
-        reload(tables, table).await?;
-        match outcome {
-            Err(Error::Conflict) => {}
-            other => return other,
+        match commit(at, adds.iter().cloned().map(Action::Add).collect(), properties).await {
+            Ok(state) => return at.take(state).await,
+            Err(Error::Conflict) => at.reload().await?,
+            Err(error) => return Err(error),
         }
     }
 }
 
-async fn commit(table: &Pinned, actions: Vec<Action>, properties: CommitProperties) -> Result<()> {
+/// Commits; returns the state of the table after it.
+async fn commit(table: &Pinned, actions: Vec<Action>, properties: CommitProperties) -> Result<DeltaTableState> {
     let state = table.delta.snapshot().map_err(|e| failed(table.table, &e))?;
     let operation =
         DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DATE.to_owned()]), predicate: None };
@@ -196,7 +201,7 @@ async fn commit(table: &Pinned, actions: Vec<Action>, properties: CommitProperti
         .build(Some(state), table.delta.log_store(), operation)
         .await;
     match outcome {
-        Ok(_) => Ok(()),
+        Ok(committed) => Ok(committed.snapshot()),
         Err(DeltaTableError::Transaction {
             source:
                 TransactionError::CommitConflict(_)
@@ -207,20 +212,20 @@ async fn commit(table: &Pinned, actions: Vec<Action>, properties: CommitProperti
     }
 }
 
-async fn reload(tables: &mut HashMap<&'static str, Pinned>, table: &'static Table) -> Result<()> {
-    if let Some(pinned) = tables.get_mut(table.name) {
-        let delta: &mut DeltaTable = &mut pinned.delta;
-        delta.update_state().await.map_err(|e| failed(table, &e))?;
-    }
-    Ok(())
-}
-
 fn version(tables: &HashMap<&'static str, Pinned>, table: &'static Table) -> Result<u64> {
     Ok(pinned(tables, table)?.delta.version().unwrap_or_default())
 }
 
 fn pinned<'a>(tables: &'a HashMap<&'static str, Pinned>, table: &'static Table) -> Result<&'a Pinned> {
-    tables.get(table.name).ok_or_else(|| Error::Lake(format!("table {} is not part of this lake", table.name)))
+    tables.get(table.name).ok_or_else(|| missing(table))
+}
+
+fn pinned_mut<'a>(tables: &'a mut HashMap<&'static str, Pinned>, table: &'static Table) -> Result<&'a mut Pinned> {
+    tables.get_mut(table.name).ok_or_else(|| missing(table))
+}
+
+fn missing(table: &Table) -> Error {
+    Error::Lake(format!("table {} is not part of this lake", table.name))
 }
 
 fn failed(table: &Table, error: &dyn std::error::Error) -> Error {

@@ -7,6 +7,7 @@ mod local;
 mod notes;
 pub mod objects;
 mod parquet;
+mod pinned;
 mod provider;
 pub mod s3;
 mod seen;
@@ -20,7 +21,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use deltalake_core::DeltaTable;
 use object_store::ObjectStoreExt;
 use url::Url;
 
@@ -28,6 +28,7 @@ pub use commit::Journal;
 pub use files::File;
 pub use known::Known;
 pub use parquet::{Job, Part};
+use pinned::Pinned;
 pub use since::{Commit, Position};
 pub use writer::{MICROS_PER_DAY, Writer, WriterSettings, day_of, times};
 
@@ -42,13 +43,6 @@ pub struct Lake {
     events: Vec<&'static Table>,
     /// Tables that record what Trailhound did and found.
     records: Vec<&'static Table>,
-}
-
-/// A table of the lake as of one version.
-#[derive(Debug)]
-struct Pinned {
-    table: &'static Table,
-    delta: DeltaTable,
 }
 
 impl Lake {
@@ -127,7 +121,7 @@ impl Lake {
             Some(delta) => delta,
             None => tables::create(&self.root, table, self.is_event(table)).await?,
         };
-        Ok(Pinned { table, delta })
+        Ok(Pinned::new(table, delta))
     }
 
     async fn open_all(&self) -> Result<HashMap<&'static str, Pinned>> {
