@@ -10,6 +10,7 @@ mod nested;
 mod precedence;
 mod prices;
 pub mod queries;
+pub mod regexes;
 mod session;
 mod spelling;
 pub mod stored;

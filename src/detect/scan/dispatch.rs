@@ -18,6 +18,7 @@ use super::compact::compact;
 use super::keys::DISPATCH;
 use super::leaf::Leaf;
 use super::memory::Budget;
+use crate::engine::regexes::compiled;
 use crate::table::TIME;
 
 /// Values of the dispatch columns in a row.
@@ -90,7 +91,7 @@ impl Dispatcher {
             let schema = Arc::new(table.project(&columns)?);
             let condition = conjunction(leaf.filters.iter().cloned())
                 .ok_or_else(|| internal_datafusion_err!("a leaf without conditions"))?;
-            let condition = state.create_physical_expr(condition, &DFSchema::try_from(schema.clone())?)?;
+            let condition = compiled(state.create_physical_expr(condition, &DFSchema::try_from(schema.clone())?)?)?;
             let time = place(TIME.name).filter(|_| leaf.notes_minutes());
             readers.push(Reader { leaf: leaf.clone(), condition, read, schema, wanted, time });
         }
