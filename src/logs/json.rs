@@ -236,19 +236,10 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         let mut escaped = false;
         loop {
-            let bytes = self.text.as_bytes();
-            let Some(at) = near_special(bytes, self.at) else { return self.long_string(escaped) };
+            let Some(at) = near_special(self.text.as_bytes(), self.at) else { return self.long_string(escaped) };
             self.at = at;
-            match bytes.get(at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                _ => return Err(self.fault(CONTROL)),
+            if self.special(&mut escaped)? {
+                return Ok(escaped);
             }
         }
     }
@@ -266,16 +257,8 @@ impl<'a> Scanner<'a> {
             };
             while marks != 0 {
                 self.at = start + marks.trailing_zeros() as usize;
-                match bytes.get(self.at) {
-                    Some(b'"') => {
-                        self.at += 1;
-                        return Ok(escaped);
-                    }
-                    Some(b'\\') => {
-                        escaped = true;
-                        self.escape()?;
-                    }
-                    _ => return Err(self.fault(CONTROL)),
+                if self.special(&mut escaped)? {
+                    return Ok(escaped);
                 }
                 let passed = (self.at - start) as u32;
                 marks &= u64::MAX.checked_shl(passed).unwrap_or(0);
@@ -283,6 +266,23 @@ impl<'a> Scanner<'a> {
             self.at = self.at.max(bytes.len().min(start + 64));
         }
         Err(self.fault(CUT_OFF))
+    }
+
+    /// Passes the quote or escape of a string that is next: true when the string ends with it.
+    #[inline(always)]
+    fn special(&mut self, escaped: &mut bool) -> Scan<bool> {
+        match self.text.as_bytes().get(self.at) {
+            Some(b'"') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(b'\\') => {
+                *escaped = true;
+                self.escape()?;
+                Ok(false)
+            }
+            _ => Err(self.fault(CONTROL)),
+        }
     }
 
     fn escape(&mut self) -> Scan<()> {
