@@ -1,6 +1,7 @@
 //! Amazon Bedrock model invocation logs: one record per call, whatever API, provider or stream, in one normal form.
 
 mod agents;
+mod ahead;
 mod answer;
 mod blocks;
 mod body;
@@ -19,6 +20,8 @@ mod stream;
 mod template;
 mod unknown;
 mod usage;
+
+pub use self::ahead::{Ahead, is_key};
 
 use self::body::{Body, Side};
 use self::invocation::Invocation;
@@ -147,8 +150,12 @@ pub fn recognise(record: &str) -> bool {
 /// bodies that cannot be read leave their columns null and their reason there. `index` is the place of the record in its
 /// object; bodies that were stored apart are asked of `bodies`.
 pub fn decode(rows: &mut Rows, index: u64, record: &str, _object: &str, bodies: &dyn Bodies) -> Result<(), String> {
-    let json = parse::parse(record)?;
-    let mut fields = Record::read(&json)?;
+    store(rows, index, record, &parse::parse(record)?, bodies)
+}
+
+/// Fills and finishes the row of a record that was parsed.
+fn store(rows: &mut Rows, index: u64, record: &str, json: &Json<'_>, bodies: &dyn Bodies) -> Result<(), String> {
+    let mut fields = Record::read(json)?;
     let (input, input_found) = body::find(&mut fields, Side::Input, bodies);
     let (output, output_found) = body::find(&mut fields, Side::Output, bodies);
     let input_apart = input.parse(&mut fields, Side::Input, input_found);

@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
-
 use super::json::Json;
+use crate::logs::json::{Scanner, Value};
+use crate::logs::text::marks;
 
 /// Levels that are read; deeper containers are skipped. The parser and everything that walks a tree recurse this far,
 /// so it has to fit a worker thread's stack many times over.
@@ -36,6 +36,17 @@ pub(super) fn parse_many(text: &str) -> Result<Json<'_>, String> {
     Ok(if values.len() == 1 { values.remove(0) } else { Json::List(values, text) })
 }
 
+/// Reads the object that begins at byte `at` of a text, and returns it with its own text: only if `known` is true for all its
+/// keys, and it is sound.
+///
+/// An object is sound when nothing of it was skipped and a [`Scanner`] would pass over it without a fault. This parser is
+/// more lenient with control characters, numbers and depth.
+pub(super) fn sound_object(text: &str, at: usize, known: fn(&str) -> bool) -> Option<(Json<'_>, &str)> {
+    let mut parser = Parser { at, ..Parser::new(text) };
+    let object = parser.object(0, known).ok().filter(|_| parser.sound)?;
+    Some((object, parser.since(at)))
+}
+
 /// Calls `found` with each key of the object in `text`, and with the value if it is a string without escapes, until it
 /// returns false. Values are not read, only stepped over, and only when more keys are wanted. False when `text` is not an object.
 pub(super) fn keys(text: &str, mut found: impl FnMut(&str, Option<&str>) -> bool) -> bool {
@@ -43,15 +54,25 @@ pub(super) fn keys(text: &str, mut found: impl FnMut(&str, Option<&str>) -> bool
     parser.each_key(&mut found).is_ok()
 }
 
+/// Bytes that are looked at together.
+const BLOCK: usize = 64;
+
 struct Parser<'t> {
     text: &'t str,
     at: usize,
     values: usize,
+    /// False when something was skipped, or was read that is no strict JSON.
+    sound: bool,
+    /// The block of 64 bytes that was looked at last: where it begins, and its quotes, backslashes and control characters.
+    block: usize,
+    marks: u64,
 }
 
 impl<'t> Parser<'t> {
     fn new(text: &'t str) -> Self {
-        Parser { text, at: 0, values: 0 }
+        let mut parser = Parser { text, at: 0, values: 0, sound: true, block: 0, marks: 0 };
+        parser.look_at_block(0);
+        parser
     }
 
     fn value(&mut self, depth: usize) -> Result<Json<'t>, String> {
@@ -66,7 +87,7 @@ impl<'t> Parser<'t> {
                 self.skip_rest()?;
                 Ok(Json::Skipped)
             }
-            Some(b'{') => self.object(depth),
+            Some(b'{') => self.object(depth, |_| true),
             Some(b'[') => self.list(depth),
             Some(b'-' | b'0'..=b'9') => Ok(Json::Number(self.number())),
             Some(b't') => self.word("true", Json::Bool(true)),
@@ -77,7 +98,8 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Json<'t>, String> {
+    /// Reads an object as long as its keys are `known`.
+    fn object(&mut self, depth: usize, known: impl Fn(&str) -> bool) -> Result<Json<'t>, String> {
         let start = self.at;
         self.at += 1;
         let mut fields = Vec::new();
@@ -86,6 +108,9 @@ impl<'t> Parser<'t> {
         }
         loop {
             let key = self.key()?;
+            if !known(&key) {
+                return Err(self.error("unknown key"));
+            }
             if self.exhausted()? {
                 break;
             }
@@ -173,28 +198,32 @@ impl<'t> Parser<'t> {
 
     /// Text after an opening quote up to its closing quote.
     fn string(&mut self) -> Result<Cow<'t, str>, String> {
-        let start = self.at;
-        self.find_quote_or_backslash()?;
-        if self.byte() == Some(b'"') {
-            let text = self.since(start);
-            self.at += 1;
-            return Ok(Cow::Borrowed(text));
-        }
-        let mut text = String::from(self.since(start));
+        let mut start = self.at;
+        let mut text = String::new();
+        let mut escaped = false;
         loop {
-            self.at += 1;
-            self.escape(&mut text)?;
-            let start = self.at;
-            self.find_quote_or_backslash()?;
-            let piece = self.since(start);
-            if text.capacity() - text.len() < piece.len() {
-                // Long texts have many escapes: growing fourfold copies less than growing twofold.
-                text.reserve(piece.len() + text.len() * 3);
-            }
-            text.push_str(piece);
-            if self.byte() == Some(b'"') {
-                self.at += 1;
-                return Ok(Cow::Owned(text));
+            match self.special()? {
+                b'"' => {
+                    let piece = self.since(start);
+                    self.at += 1;
+                    if !escaped {
+                        return Ok(Cow::Borrowed(piece));
+                    }
+                    text.push_str(piece);
+                    return Ok(Cow::Owned(text));
+                }
+                b'\\' => {
+                    let piece = self.since(start);
+                    if text.capacity() - text.len() < piece.len() + 4 {
+                        // Long texts have many escapes: growing fourfold copies less than growing twofold.
+                        text.reserve(piece.len() + 4 + text.len() * 3);
+                    }
+                    text.push_str(piece);
+                    self.at += 1;
+                    self.escape(&mut text)?;
+                    (start, escaped) = (self.at, true);
+                }
+                _ => self.pass_control(),
             }
         }
     }
@@ -248,7 +277,9 @@ impl<'t> Parser<'t> {
         while matches!(self.byte(), Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')) {
             self.at += 1;
         }
-        self.since(start)
+        let number = self.since(start);
+        self.sound &= Scanner::new(number, 0).value().is_ok_and(|value| value == Value::Number(number));
+        number
     }
 
     fn word(&mut self, word: &str, value: Json<'t>) -> Result<Json<'t>, String> {
@@ -261,6 +292,7 @@ impl<'t> Parser<'t> {
 
     /// Steps over the rest of the container whose opening bracket was just read.
     fn skip_rest(&mut self) -> Result<(), String> {
+        self.sound = false;
         let mut open = 1usize;
         while let Some(byte) = self.byte() {
             self.at += 1;
@@ -280,12 +312,14 @@ impl<'t> Parser<'t> {
     /// Steps over the rest of a string, closing quote included.
     fn skip_string(&mut self) -> Result<(), String> {
         loop {
-            self.find_quote_or_backslash()?;
-            if self.byte() == Some(b'"') {
-                self.at += 1;
-                return Ok(());
+            match self.special()? {
+                b'"' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                b'\\' => self.at += 2,
+                _ => self.pass_control(),
             }
-            self.at += 2;
         }
     }
 
@@ -298,15 +332,49 @@ impl<'t> Parser<'t> {
         Ok(true)
     }
 
-    fn find_quote_or_backslash(&mut self) -> Result<(), String> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        match quote_or_backslash(rest) {
-            Some(distance) => {
-                self.at += distance;
-                Ok(())
-            }
-            None => Err(self.error("the text ends inside a string")),
+    /// Goes to the next quote, backslash or control character of a string, and shows it.
+    ///
+    /// What is known of a block serves all strings in it, so that short ones cost no search of their own.
+    #[inline]
+    fn special(&mut self) -> Result<u8, String> {
+        if self.at.wrapping_sub(self.block) >= BLOCK {
+            self.look_at_block(self.at);
         }
+        let mut ahead = self.marks & u64::MAX << (self.at - self.block);
+        while ahead == 0 {
+            let next = self.block + BLOCK;
+            if next >= self.text.len() {
+                return Err(self.error("the text ends inside a string"));
+            }
+            self.look_at_block(next);
+            ahead = self.marks;
+        }
+        self.at = self.block + ahead.trailing_zeros() as usize;
+        self.byte().ok_or_else(|| self.error("the text ends inside a string"))
+    }
+
+    #[inline]
+    fn look_at_block(&mut self, start: usize) {
+        let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        self.block = start;
+        self.marks = match rest.first_chunk::<BLOCK>() {
+            Some(block) => marks(block, is_special),
+            None => {
+                let mut block = [b' '; BLOCK];
+                for (place, byte) in block.iter_mut().zip(rest) {
+                    *place = *byte;
+                }
+                marks(&block, is_special)
+            }
+        };
+    }
+
+    /// A control character in a string stays as it is.
+    #[cold]
+    fn pass_control(&mut self) {
+        self.sound = false;
+        self.at += 1;
     }
 
     /// True, and past it, when the next byte closes the container.
@@ -358,23 +426,55 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// Distance to the first `"` or `\`: in short strings by looking at eight bytes at a time, then with vectors.
-fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
-    const NEAR: usize = 2;
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
-    /// The high bit of each byte that is zero; bits above the first such byte may be wrong.
-    fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word & HIGHS
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sound(text: &str) -> Option<&str> {
+        sound_object(text, 0, |_| true).map(|(_, raw)| raw)
     }
-    let words = bytes.as_chunks::<8>().0;
-    for (index, word) in words.iter().take(NEAR).enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let hits = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
-        if hits != 0 {
-            return Some(index * 8 + hits.trailing_zeros() as usize / 8);
+
+    /// What the strict scanner takes for the first object of a text.
+    fn strict(text: &str) -> Option<&str> {
+        match Scanner::new(text, 0).value() {
+            Ok(Value::Object(raw)) => Some(raw),
+            _ => None,
         }
     }
-    let near = words.len().min(NEAR) * 8;
-    memchr2(b'"', b'\\', bytes.get(near..)?).map(|distance| near + distance)
+
+    #[test]
+    fn an_object_is_sound_when_it_is_strict_json_and_not_deep() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(110), "]".repeat(110));
+        assert_eq!((strict(&deep), sound(&deep)), (Some(deep.as_str()), None));
+        for distance in 0..140 {
+            let pad = "x".repeat(distance);
+            let good = format!("{{\"{pad}\":\"{pad}\\n{pad}\\\"\"}}");
+            assert_eq!(sound(&format!("{good}, and more")), Some(good.as_str()));
+            assert_eq!(sound(&format!("{{\"{pad}\":\"{pad}\u{1}\"}}")), None);
+            assert_eq!(sound(&format!("{{\"{pad}\":\"{pad}")), None);
+        }
+        assert_eq!(sound_object("{\"a\":1}", 0, |key| key == "b").map(|(_, raw)| raw), None);
+        assert_eq!(sound("{\"a\":01}"), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_sound_is_what_the_strict_scanner_takes(
+            text in r#"\{"a{0,70}":[\[\]{},:"\\ 0-9a-ftruenlsE.\n+-]{0,40}\}{0,3}"#,
+        ) {
+            prop_assert_eq!(sound(&text), strict(&text), "{}", text);
+        }
+
+        #[test]
+        fn every_text_comes_back(text in any::<String>(), pad in 0usize..140) {
+            let text = format!("{}{text}", "é".repeat(pad));
+            let json = serde_json::to_string(&[&text, &text]).unwrap_or_default();
+            let read = parse(&json).map(|list| list.items().iter().map(|item| item.text() == Some(&text)).collect());
+            prop_assert_eq!(read, Ok(vec![!text.is_empty(); 2]));
+        }
+    }
 }

@@ -159,8 +159,15 @@ impl<'w> Walk<'w> {
     /// Walks over the object at `at` and returns where it ends.
     pub fn object(&mut self, view: View<'_>, at: usize, depth: u32) -> Result<usize, Box<Fault>> {
         let mut scanner = Scanner::new(view.text, at);
-        if depth < DEEPEST && begins_with_list(scanner.clone()) {
-            return Ok(self.envelope(view, at, depth));
+        match first_member(scanner.clone()) {
+            Some((key, b'[')) if depth < DEEPEST && LISTS.contains(&key) => return Ok(self.envelope(view, at, depth)),
+            Some((key, _)) if bedrock::is_key(key) => {
+                if let Some(record) = bedrock::Ahead::read(view.text, at) {
+                    self.store_ahead(&record);
+                    return Ok(at + record.raw.len());
+                }
+            }
+            _ => {}
         }
         match Record::scan(&mut scanner) {
             Ok(record) => {
@@ -251,6 +258,13 @@ impl<'w> Walk<'w> {
         true
     }
 
+    /// Stores a model invocation that was read already.
+    fn store_ahead(&mut self, record: &bedrock::Ahead<'_>) {
+        let index = self.next(&bedrock::BEDROCK);
+        let bodies = self.bodies;
+        self.sink.record(&bedrock::BEDROCK, index, record.raw.as_bytes(), |rows| record.decode(rows, index, bodies));
+    }
+
     /// Index for a record of `log`.
     pub fn next(&mut self, log: &'static LogType) -> u64 {
         self.last = Some(log);
@@ -337,14 +351,12 @@ fn opens_list(mut scanner: Scanner<'_>) -> bool {
     matches!(scanner.peek(), Some(b'{' | b'[' | b'"' | b']') | None)
 }
 
-/// True when the first member of the object is a list of records.
+/// The key of an object's first member, and the byte with which its value begins.
 #[inline]
-fn begins_with_list(mut scanner: Scanner<'_>) -> bool {
+fn first_member(mut scanner: Scanner<'_>) -> Option<(&str, u8)> {
     scanner.eat();
-    match scanner.member(true) {
-        Ok(Some(key)) => LISTS.contains(&key.raw) && scanner.peek() == Some(b'['),
-        _ => false,
-    }
+    let key = scanner.member(true).ok()??;
+    Some((key.raw, scanner.peek()?))
 }
 
 /// True when a damaged object has a list of records before the damage.
