@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use support::{gzip, ingest, put, query, record, run, trail, trailhound};
+use trailhound::engine::{Engine, Settings};
 use trailhound::intake::{Intake, Options};
 use trailhound::pipeline::{self, Ingest};
 
@@ -252,4 +253,27 @@ fn days_that_cannot_match_are_not_read() {
     let text = by_key.iter().map(Value::to_string).collect::<String>();
     assert!(text.contains("useridentity_arn@"), "a filter on a nested field is one on the flat column: {text}");
     assert!(text.contains("EmptyExec"), "no file can hold this caller: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_files_say_of_their_pages_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    put(&logs, "day.json.gz", &trail(0..200));
+    ingest(&lake, &logs);
+    let lake = pipeline::open_lake(lake.to_str().unwrap()).await.unwrap();
+    let engine = Engine::new(Settings::default(), lake.providers().await.unwrap()).await.unwrap();
+    let footers = engine.context().runtime_env().cache_manager.get_file_metadata_cache();
+    let with_pages = || {
+        let entries = footers.list_entries();
+        entries.values().filter(|entry| entry.value.file_metadata.extra_info()["page_index"] == "true").count()
+    };
+    for (sql, remembered) in [
+        ("SELECT eventName FROM cloudtrail", 0),
+        ("SELECT eventName FROM cloudtrail WHERE concat(eventName, '') = 'x'", 0),
+        ("SELECT eventName FROM cloudtrail WHERE eventID >= '0'", 1),
+    ] {
+        engine.sql(sql).await.unwrap().collect().await.unwrap();
+        assert_eq!(with_pages(), remembered, "{sql}");
+    }
 }

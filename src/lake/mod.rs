@@ -2,6 +2,7 @@
 
 mod commit;
 mod files;
+mod footers;
 mod known;
 mod local;
 mod notes;

@@ -28,6 +28,7 @@ use object_store::ObjectStore;
 use object_store::path::Path as ObjectPath;
 
 use super::files::File;
+use super::footers::Footers;
 use super::local::LocalFiles;
 use super::statistics;
 use super::tables::IDENTITY;
@@ -95,15 +96,17 @@ impl Snapshot {
         self.files.is_empty()
     }
 
-    /// Files that may hold rows for these filters, by their day and their statistics. The others are not even opened.
-    fn candidates(&self, state: &dyn Session, filters: &[Expr]) -> PlanResult<Vec<PartitionedFile>> {
-        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(self.files.clone()) };
+    /// Files that may hold rows for these filters, by their day and their statistics. The others are not even opened. True
+    /// when such bounds can tell anything of the filters.
+    fn candidates(&self, state: &dyn Session, filters: &[Expr]) -> PlanResult<(Vec<PartitionedFile>, bool)> {
+        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok((self.files.clone(), false)) };
         let columns = DFSchema::try_from(self.schema.clone())?;
         let condition = state.create_physical_expr(filter, &columns)?;
         let pruning = PruningPredicateBuilder::new().with_file_schema(self.schema.clone()).build(condition);
-        let Some(predicate) = pruning else { return Ok(self.files.clone()) };
+        let Some(predicate) = pruning else { return Ok((self.files.clone(), false)) };
         let may_match = predicate.prune(&PrunableStatistics::new(self.bounds.clone(), self.schema.clone()))?;
-        Ok(self.files.iter().zip(may_match).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
+        let kept = self.files.iter().zip(may_match).filter(|(_, keep)| *keep).map(|(file, _)| file.clone());
+        Ok((kept.collect(), true))
     }
 
     fn with_columns(table: &'static Table, columns: Schema, delta: Option<&DeltaTable>) -> Result<Snapshot> {
@@ -155,7 +158,7 @@ impl TableProvider for Snapshot {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let files = self.candidates(state, filters)?;
+        let (files, by_bounds) = self.candidates(state, filters)?;
         let Some((url, store)) = self.store.as_ref().filter(|_| !files.is_empty()) else {
             let shown = match projection {
                 Some(columns) => Arc::new(self.schema.project(columns)?),
@@ -170,6 +173,9 @@ impl TableProvider for Snapshot {
         let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
         let mut reader: Arc<dyn ParquetFileReaderFactory> =
             Arc::new(CachedParquetFileReaderFactory::new(store.clone(), footers));
+        if by_bounds {
+            reader = Arc::new(Footers { readers: reader });
+        }
         if let Some(folder) = &self.folder {
             reader = Arc::new(LocalFiles { folder: folder.clone(), others: reader });
         }
