@@ -20,6 +20,11 @@ use crate::table::{DATE, Kind, Table};
 
 /// Rows per row group. Smaller groups prune better by bloom filter and time; larger ones compress better.
 const ROW_GROUP_ROWS: usize = 65_536;
+/// The same for joined files, whose pages still prune as well: each row group of a file that is read costs the dictionaries of
+/// its columns, whatever is wanted of it.
+const JOINED_GROUP_ROWS: usize = 4 * ROW_GROUP_ROWS;
+/// zstd level of joined files, which are written once and read often.
+const JOINED_ZSTD_LEVEL: i32 = 3;
 /// Rows per page: scans for a few kinds of rows read only their pages.
 const PAGE_ROWS: usize = 4_096;
 /// Bytes of a page, more or less: the rows of one caller lie all over a file, and each costs the unpacking of a page. With
@@ -69,7 +74,7 @@ impl Job {
         self.cluster();
         let schema = file_schema(self.table, self.identified);
         let mut bytes = Vec::with_capacity(self.rows.len() * 64);
-        let properties = properties(self.table, self.zstd_level)?;
+        let properties = properties(self.table, self.zstd_level, ROW_GROUP_ROWS)?;
         let failed = |e: &dyn std::error::Error| {
             Error::Lake(format!("cannot encode rows of {}: {}", self.table.name, crate::error::chain(e)))
         };
@@ -180,13 +185,18 @@ impl Job {
     }
 }
 
+/// How files are written that are joined of others.
+pub(super) fn joined_properties(table: &Table) -> Result<WriterProperties> {
+    properties(table, JOINED_ZSTD_LEVEL, JOINED_GROUP_ROWS)
+}
+
 /// How files of a table are written: zstd, small row groups, bloom filters on searched columns, no statistics on JSON.
-pub(super) fn properties(table: &Table, zstd_level: i32) -> Result<WriterProperties> {
+fn properties(table: &Table, zstd_level: i32, group_rows: usize) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(zstd_level)
         .map_err(|e| Error::Usage(format!("zstd level {zstd_level} is not possible: {e}")))?;
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_row_count(Some(group_rows))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_data_page_size_limit(PAGE_BYTES)
@@ -200,7 +210,7 @@ pub(super) fn properties(table: &Table, zstd_level: i32) -> Result<WriterPropert
         if column.searched {
             properties = properties
                 .set_column_bloom_filter_enabled(path.clone(), true)
-                .set_column_bloom_filter_max_ndv(path, ROW_GROUP_ROWS as u64);
+                .set_column_bloom_filter_max_ndv(path, group_rows as u64);
         } else if column.kind == Kind::Json {
             properties = properties
                 .set_column_statistics_enabled(path.clone(), EnabledStatistics::None)

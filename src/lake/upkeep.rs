@@ -1,10 +1,12 @@
 //! Upkeep: what the tables hold, joining small files, deleting what no version needs.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
+use deltalake_core::delta_datafusion::create_session;
 use deltalake_core::operations::optimize::OptimizeType;
 
-use super::parquet::properties;
+use super::parquet::joined_properties;
 use super::{Lake, tables};
 use crate::error::{Error, Result, chain};
 
@@ -50,11 +52,15 @@ impl Lake {
         let mut done = Vec::new();
         for &table in self.events.iter().chain(&self.records) {
             let Some(delta) = tables::load(&self.root, table).await? else { continue };
+            // One file after the other: alike rows, which lie together in each of them, stay together.
+            let mut reading = create_session().state();
+            reading.config_mut().options_mut().execution.target_partitions = 1;
             let (_, metrics) = delta
                 .optimize()
                 .with_type(OptimizeType::Compact)
+                .with_session_state(Arc::new(reading))
                 .with_target_size(NonZeroU64::new(TARGET_BYTES).unwrap_or(NonZeroU64::MIN))
-                .with_writer_properties(properties(table, 3)?)
+                .with_writer_properties(joined_properties(table)?)
                 .await
                 .map_err(|e| failed(table.name, &e))?;
             done.push((table.name, metrics.num_files_removed, metrics.num_files_added));
