@@ -277,3 +277,24 @@ async fn what_files_say_of_their_pages_is_remembered() {
         assert_eq!(with_pages(), remembered, "{sql}");
     }
 }
+
+#[test]
+fn joined_files_have_every_row_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    for part in 0..3u32 {
+        put(&logs, &format!("{part}.json.gz"), &trail(part * 100..part * 100 + 150));
+        ingest(&lake, &logs);
+    }
+    let place = lake.to_str().unwrap();
+    let rows = "SELECT count(*) AS rows, count(DISTINCT eventID) AS ids, min(time) AS first, max(time) AS last FROM cloudtrail";
+    let one = "SELECT time, requestID FROM cloudtrail WHERE eventID = '00000000-0000-4000-8000-000000000123'";
+    let before = (query(&lake, rows), query(&lake, one));
+    assert_eq!((&before.0[0]["rows"], &before.0[0]["ids"]), (&json!(350), &json!(350)));
+    let joined = run(&["lake", "compact", "--lake", place]);
+    let said = String::from_utf8_lossy(&joined.stdout).into_owned();
+    assert!(joined.status.success() && said.contains("cloudtrail   3 files became 1\n"), "{said}");
+    assert_eq!((query(&lake, rows), query(&lake, one)), before);
+    let again = ingest(&lake, &logs);
+    assert_eq!((again["objects"].as_u64(), again["unchanged"].as_u64()), (Some(0), Some(3)));
+}
