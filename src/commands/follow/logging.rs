@@ -13,11 +13,10 @@ use crate::outputs::escape;
 
 /// Variable that says what is logged, such as `debug` or `warn,trailhound=debug`.
 pub const VARIABLE: &str = "TRAILHOUND_LOG";
-/// What is logged when nobody says. The table format calls it an error when two commits meet; one of them is tried again, and
-/// `trailhound_lake_conflicts_total` counts it.
-const ORDINARY: &str = "warn,trailhound=info,deltalake_core::kernel::transaction=off";
+/// What is logged when nobody says.
+const ORDINARY: &str = "warn,trailhound=info";
 /// What is logged when quiet is asked for.
-const QUIET: &str = "error,deltalake_core::kernel::transaction=off";
+const QUIET: &str = "error";
 
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -138,7 +137,6 @@ mod tests {
         tracing::dispatcher::with_default(&dispatch, || {
             tracing::warn!(object = "a\n2026 ERROR forged \u{1b}[31m\u{202e}", count = 3, "cannot be\nread");
             tracing::debug!("a detail");
-            tracing::error!(target: "deltalake_core::kernel::transaction", "conflict detected");
         });
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -156,7 +154,7 @@ mod tests {
     fn json_is_one_object_per_line() {
         let text = logged(LogFormat::Json, "debug");
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines.len(), 2, "{text}");
         assert_eq!(lines[0]["object"], "a\n2026 ERROR forged \u{1b}[31m\u{202e}");
         assert_eq!((&lines[0]["level"], &lines[0]["count"]), (&"WARN".into(), &3.into()));
         assert_eq!(lines[1]["message"], "a detail");
