@@ -28,7 +28,8 @@ import time
 sys.dont_write_bytecode = True
 import made_logs  # noqa: E402
 
-COPY = re.compile(r"\.copy\d+")
+# Objects that hold events of another one: whole copies, and uploads that broke off.
+COPY = re.compile(r"\.copy\d+|-cut\b")
 # Columns that say which run judged, and when.
 OF_THE_RUN = ("created_at", "lacks", "run_id")
 # Rows of a table, one value each; the same values as often must be there.
