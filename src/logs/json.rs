@@ -4,7 +4,7 @@ mod escapes;
 
 pub use escapes::unescape;
 
-use crate::logs::text::marks;
+use crate::logs::text::{last_block, marks};
 
 /// Deepest nesting that a value may have: real records stay below 30.
 pub const MAX_DEPTH: u32 = 127;
@@ -251,10 +251,7 @@ impl<'a> Scanner<'a> {
         let bytes = self.text.as_bytes();
         while let Some(rest) = bytes.get(self.at..).filter(|rest| !rest.is_empty()) {
             let start = self.at;
-            let mut marks = match rest.first_chunk::<64>() {
-                Some(block) => specials_of(block),
-                None => specials_of_last(rest),
-            };
+            let mut marks = specials_of(rest);
             while marks != 0 {
                 self.at = start + marks.trailing_zeros() as usize;
                 if self.special(&mut escaped)? {
@@ -373,19 +370,18 @@ fn near_special(bytes: &[u8], at: usize) -> Option<usize> {
     None
 }
 
-/// One bit for each byte that is a quote, a backslash or a control character; the first byte's is the lowest.
+/// One bit for each of the first 64 bytes that is a quote, a backslash or a control character; the first byte's is the lowest.
 #[inline]
-fn specials_of(block: &[u8; 64]) -> u64 {
+pub fn specials_of(bytes: &[u8]) -> u64 {
+    let last;
+    let block = match bytes.first_chunk::<64>() {
+        Some(block) => block,
+        None => {
+            last = last_block(bytes);
+            &last
+        }
+    };
     marks(block, |byte| (byte == b'"') | (byte == b'\\') | (byte < 0x20))
-}
-
-/// The same for fewer bytes.
-fn specials_of_last(rest: &[u8]) -> u64 {
-    let mut block = [b' '; 64];
-    for (place, byte) in block.iter_mut().zip(rest) {
-        *place = *byte;
-    }
-    specials_of(&block)
 }
 
 /// Marks quotes, backslashes and control characters with their highest bits. A borrow can mark bytes above a hit, never

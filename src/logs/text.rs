@@ -85,6 +85,15 @@ pub fn marks(block: &[u8; 64], wanted: impl Fn(u8) -> bool) -> u64 {
     marks
 }
 
+/// Fewer bytes than a block as a block: blanks follow them.
+pub fn last_block(rest: &[u8]) -> [u8; 64] {
+    let mut block = [b' '; 64];
+    for (place, byte) in block.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    block
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

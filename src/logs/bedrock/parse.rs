@@ -6,8 +6,7 @@
 use std::borrow::Cow;
 
 use super::json::Json;
-use crate::logs::json::{Scanner, Value};
-use crate::logs::text::marks;
+use crate::logs::json::{Scanner, Value, specials_of};
 
 /// Levels that are read; deeper containers are skipped. The parser and everything that walks a tree recurse this far,
 /// so it has to fit a worker thread's stack many times over.
@@ -54,7 +53,7 @@ pub(super) fn keys(text: &str, mut found: impl FnMut(&str, Option<&str>) -> bool
     parser.each_key(&mut found).is_ok()
 }
 
-/// Bytes that are looked at together.
+/// Bytes that [`specials_of`] looks at together.
 const BLOCK: usize = 64;
 
 struct Parser<'t> {
@@ -70,9 +69,8 @@ struct Parser<'t> {
 
 impl<'t> Parser<'t> {
     fn new(text: &'t str) -> Self {
-        let mut parser = Parser { text, at: 0, values: 0, sound: true, block: 0, marks: 0 };
-        parser.look_at_block(0);
-        parser
+        // No block was looked at yet: the one after the end has no marks.
+        Parser { text, at: 0, values: 0, sound: true, block: text.len(), marks: 0 }
     }
 
     fn value(&mut self, depth: usize) -> Result<Json<'t>, String> {
@@ -355,19 +353,8 @@ impl<'t> Parser<'t> {
 
     #[inline]
     fn look_at_block(&mut self, start: usize) {
-        let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
-        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
         self.block = start;
-        self.marks = match rest.first_chunk::<BLOCK>() {
-            Some(block) => marks(block, is_special),
-            None => {
-                let mut block = [b' '; BLOCK];
-                for (place, byte) in block.iter_mut().zip(rest) {
-                    *place = *byte;
-                }
-                marks(&block, is_special)
-            }
-        };
+        self.marks = specials_of(self.text.as_bytes().get(start..).unwrap_or_default());
     }
 
     /// A control character in a string stays as it is.

@@ -1,6 +1,6 @@
 //! Lines to fields: at blanks, at single blanks where values may be empty, at commas.
 
-use crate::logs::text::marks;
+use crate::logs::text::{last_block, marks};
 
 /// Calls `found` with the number of each field and its text, split at runs of blanks and control characters; returns the
 /// number of fields.
@@ -26,12 +26,8 @@ pub(super) fn split_blanks<'a>(line: &'a str, mut found: impl FnMut(usize, &'a s
         take(start, marks(block, is_blank));
         start += block.len();
     }
-    let mut last = [b' '; 64];
-    for (place, byte) in last.iter_mut().zip(rest) {
-        *place = *byte;
-    }
     // Of the blanks that fill the last block, one ends the last field; the others are of no use.
-    take(start, marks(&last, is_blank) & (2u64 << rest.len()).wrapping_sub(1));
+    take(start, marks(&last_block(rest), is_blank) & (2u64 << rest.len()).wrapping_sub(1));
     count
 }
 
