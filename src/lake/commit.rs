@@ -169,13 +169,13 @@ async fn finish_pending(tables: &mut HashMap<&'static str, Pinned>) -> Result<()
 
 /// Commits files to a table unless an ingest of this or a later number already did.
 async fn apply(tables: &mut HashMap<&'static str, Pinned>, name: &str, adds: Vec<Add>, version: i64) -> Result<()> {
-    let Some(table) = tables.get(name).map(|pinned| pinned.table) else {
+    let Some(at) = tables.get_mut(name) else {
         return Err(Error::Lake(format!(
             "the lake has files of a table {name} that this version does not know; use a newer Trailhound"
         )));
     };
+    let table = at.table;
     loop {
-        let at = pinned_mut(tables, table)?;
         let state = at.delta.snapshot().map_err(|e| failed(table, &e))?;
         let done =
             state.transaction_version(at.delta.log_store().as_ref(), INGEST).await.map_err(|e| failed(table, &e))?;

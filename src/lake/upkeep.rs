@@ -50,15 +50,16 @@ impl Lake {
     pub async fn compact(&self) -> Result<Vec<(&'static str, u64, u64)>> {
         drop(self.begin().await?);
         let mut done = Vec::new();
+        // One file after the other: alike rows, which lie together in each of them, stay together.
+        let mut reading = create_session().state();
+        reading.config_mut().options_mut().execution.target_partitions = 1;
+        let reading = Arc::new(reading);
         for &table in self.events.iter().chain(&self.records) {
             let Some(delta) = tables::load(&self.root, table).await? else { continue };
-            // One file after the other: alike rows, which lie together in each of them, stay together.
-            let mut reading = create_session().state();
-            reading.config_mut().options_mut().execution.target_partitions = 1;
             let (_, metrics) = delta
                 .optimize()
                 .with_type(OptimizeType::Compact)
-                .with_session_state(Arc::new(reading))
+                .with_session_state(reading.clone())
                 .with_target_size(NonZeroU64::new(TARGET_BYTES).unwrap_or(NonZeroU64::MIN))
                 .with_writer_properties(joined_properties(table)?)
                 .await
