@@ -5,6 +5,7 @@ pub mod arn;
 mod dialect;
 mod first_rows;
 pub mod functions;
+mod grouped_windows;
 mod leaves;
 mod nested;
 mod precedence;

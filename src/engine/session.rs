@@ -6,9 +6,11 @@ use datafusion::execution::context::{SessionConfig, SessionContext};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use super::first_rows::FirstRows;
+use super::grouped_windows::GroupedWindows;
 use super::{functions, sql_error, stored};
 use crate::error::Result;
 
@@ -50,15 +52,19 @@ pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<SessionC
         .with_parquet_bloom_filter_pruning(true);
     config.options_mut().execution.parquet.pushdown_filters = true;
     config.options_mut().execution.parquet.reorder_filters = true;
-    let mut rules = PhysicalOptimizer::new().rules;
+    let mut logical = Optimizer::new().rules;
+    // Before conditions and columns are pushed down.
+    logical.insert(0, Arc::new(GroupedWindows));
+    let mut physical = PhysicalOptimizer::new().rules;
     // Before sorts are put where windows need them.
-    let place = rules.iter().position(|rule| rule.name() == "WindowTopN").unwrap_or_default();
-    rules.insert(place, Arc::new(FirstRows));
+    let place = physical.iter().position(|rule| rule.name() == "WindowTopN").unwrap_or_default();
+    physical.insert(place, Arc::new(FirstRows));
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_physical_optimizer_rules(rules)
+        .with_optimizer_rules(logical)
+        .with_physical_optimizer_rules(physical)
         .build();
     let context = SessionContext::new_with_state(state);
     stored::hide(&context)?;
