@@ -51,9 +51,10 @@ impl Cost {
     }
 
     fn add_leaf(&mut self, leaf: &Leaf) {
-        self.examined += leaf.examined();
-        self.matched += leaf.matched();
-        self.scanning += leaf.time();
+        let tally = leaf.tally();
+        self.examined += tally.examined;
+        self.matched += tally.matched;
+        self.scanning += tally.time;
         match leaf.alone() {
             None => self.shared += 1,
             Some(plan) => self.add_alone(&plan),

@@ -1,4 +1,4 @@
-//! Brings the rows of a batch to the leaves that may want them, and keeps those that a leaf's conditions accept.
+//! Brings the rows of a batch to the catches that may want them, and keeps those that meet their conditions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use datafusion::common::{DFSchema, Result as PlanResult, internal_datafusion_err
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::catch::Catch;
 use super::compact::compact;
 use super::keys::DISPATCH;
-use super::leaf::Leaf;
 use super::memory::Budget;
 use crate::engine::regexes::compiled;
 use crate::table::TIME;
@@ -26,7 +26,7 @@ type Kind<'a> = [Option<&'a str>; DISPATCH.len()];
 /// The same, kept.
 type OwnedKind = [Option<String>; DISPATCH.len()];
 
-/// Leaves that one scan serves, ready for its batches.
+/// Catches that one scan fills, ready for its batches.
 #[derive(Debug)]
 pub struct Dispatcher {
     readers: Vec<Reader>,
@@ -38,17 +38,17 @@ pub struct Dispatcher {
     budget: Arc<Budget>,
 }
 
-/// A leaf on the columns of a scan.
+/// A catch on the columns of a scan.
 #[derive(Debug)]
 struct Reader {
-    leaf: Arc<Leaf>,
+    catch: Arc<Catch>,
     condition: Arc<dyn PhysicalExpr>,
     /// Columns of the scan that the condition reads, and their schema.
     read: Vec<usize>,
     schema: SchemaRef,
-    /// Columns of the scan that the leaf wants.
+    /// Columns of the scan that the catch keeps.
     wanted: Vec<usize>,
-    /// Place of the event time in the scan, where the leaf notes it.
+    /// Place of the event time in the scan, where the catch notes it.
     time: Option<usize>,
 }
 
@@ -64,39 +64,39 @@ struct Group {
 }
 
 impl Dispatcher {
-    /// Leaves on a scan that returns the columns `scanned` of `table`.
+    /// Catches on a scan that returns the columns `scanned` of `table`.
     pub fn new(
         state: &dyn Session,
         table: &Schema,
         scanned: &[usize],
-        leaves: &[Arc<Leaf>],
+        catches: &[Arc<Catch>],
         budget: Arc<Budget>,
     ) -> PlanResult<Dispatcher> {
         let names: Vec<&str> = scanned.iter().map(|column| table.field(*column).name().as_str()).collect();
         let place = |name: &str| names.iter().position(|known| *known == name);
-        let mut readers = Vec::with_capacity(leaves.len());
-        for leaf in leaves {
+        let mut readers = Vec::with_capacity(catches.len());
+        for catch in catches {
             let missing = |name: &str| internal_datafusion_err!("the scan lacks the column {name}");
             let mut read = Vec::new();
-            for column in leaf.filters.iter().flat_map(|filter| filter.column_refs()) {
+            for column in catch.filters.iter().flat_map(|filter| filter.column_refs()) {
                 read.push(place(&column.name).ok_or_else(|| missing(&column.name))?);
             }
             read.sort_unstable();
             read.dedup();
-            let mut wanted = Vec::with_capacity(leaf.schema.fields().len());
-            for field in leaf.schema.fields() {
+            let mut wanted = Vec::with_capacity(catch.schema.fields().len());
+            for field in catch.schema.fields() {
                 wanted.push(place(field.name()).ok_or_else(|| missing(field.name()))?);
             }
             let columns: Vec<usize> = read.iter().filter_map(|place| scanned.get(*place).copied()).collect();
             let schema = Arc::new(table.project(&columns)?);
-            let condition = conjunction(leaf.filters.iter().cloned())
-                .ok_or_else(|| internal_datafusion_err!("a leaf without conditions"))?;
+            let condition = conjunction(catch.filters.iter().cloned())
+                .ok_or_else(|| internal_datafusion_err!("a catch without conditions"))?;
             let condition = compiled(state.create_physical_expr(condition, &DFSchema::try_from(schema.clone())?)?)?;
-            let time = place(TIME.name).filter(|_| leaf.notes_minutes());
-            readers.push(Reader { leaf: leaf.clone(), condition, read, schema, wanted, time });
+            let time = place(TIME.name).filter(|_| catch.notes_minutes);
+            readers.push(Reader { catch: catch.clone(), condition, read, schema, wanted, time });
         }
         let (keyed, unkeyed): (Vec<usize>, Vec<usize>) =
-            (0..leaves.len()).partition(|index| leaves.get(*index).is_some_and(|leaf| !leaf.keys.is_empty()));
+            (0..catches.len()).partition(|index| catches.get(*index).is_some_and(|catch| !catch.keys.is_empty()));
         Ok(Dispatcher { readers, keyed, unkeyed: unkeyed.into(), dispatch: DISPATCH.map(place), budget })
     }
 
@@ -105,11 +105,11 @@ impl Dispatcher {
         for group in self.groups(batch, memory)? {
             let mut taken: HashMap<usize, ArrayRef> = HashMap::new();
             for reader in group.readers.iter().filter_map(|reader| self.readers.get(*reader)) {
-                if reader.leaf.is_closed() {
+                if reader.catch.is_closed() {
                     continue;
                 }
                 if reader.examine(partition, batch, &group.rows, &mut taken, &self.budget).is_err() {
-                    reader.leaf.give_up();
+                    reader.catch.give_up();
                 }
             }
         }
@@ -130,7 +130,7 @@ impl Dispatcher {
             let Some(place) = place else { continue };
             *column = Some(cast(batch.column(place), &DataType::Utf8View)?.as_string_view().clone());
         }
-        // In the order in which they are met, so that the rows of a leaf come in the same order each time.
+        // In the order in which they are met, so that the rows of a catch come in the same order each time.
         let mut kinds: Vec<(Kind<'_>, Vec<u32>)> = Vec::new();
         let mut places: HashMap<Kind<'_>, usize> = HashMap::new();
         let mut last = usize::MAX;
@@ -155,7 +155,7 @@ impl Dispatcher {
         for (kind, rows) in kinds {
             let readers = memory.readers(&kind, || {
                 let admits =
-                    |reader: &&usize| self.readers.get(**reader).is_some_and(|reader| reader.leaf.keys.admit(&kind));
+                    |reader: &&usize| self.readers.get(**reader).is_some_and(|reader| reader.catch.keys.admit(&kind));
                 self.keyed.iter().filter(admits).copied().collect()
             });
             if !readers.is_empty() {
@@ -217,13 +217,13 @@ impl Reader {
             if let Some(time) = self.time {
                 let times = take(batch.column(time), &accepted, None)?;
                 let times = times.as_primitive_opt::<TimestampMicrosecondType>();
-                self.leaf.note(times.iter().flat_map(|times| times.iter().flatten()));
+                self.catch.note(times.iter().flat_map(|times| times.iter().flatten()));
             }
             let counted = RecordBatchOptions::new().with_row_count(Some(matched));
-            let found = RecordBatch::try_new_with_options(self.leaf.schema.clone(), columns, &counted)?;
-            self.leaf.keep(partition, found, budget);
+            let found = RecordBatch::try_new_with_options(self.catch.schema.clone(), columns, &counted)?;
+            self.catch.keep(partition, found, budget);
         }
-        self.leaf.count(examined, matched, began.elapsed());
+        self.catch.count(examined, matched, began.elapsed());
         Ok(())
     }
 }

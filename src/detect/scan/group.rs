@@ -1,4 +1,4 @@
-//! One scan of a table for a group of leaves.
+//! One scan of a table for a group of catches.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use datafusion::prelude::{col, lit};
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
+use super::catch::Catch;
 use super::dispatch::{Dispatcher, Memory};
 use super::keys::DISPATCH;
 use super::leaf::Leaf;
@@ -23,46 +24,46 @@ use super::table::is_selective;
 use crate::engine::Engine;
 use crate::table::TIME;
 
-/// Rows of a batch: with fewer, the cost of a call per leaf and batch shows.
+/// Rows of a batch: with fewer, the cost of a call per catch and batch shows.
 const BATCH: usize = 65_536;
 
-/// Reads `table` once and gives each leaf its rows.
+/// Reads `table` once and gives each catch its rows.
 pub async fn read(
     engine: &Engine,
     table: &Arc<dyn TableProvider>,
-    leaves: &[Arc<Leaf>],
+    catches: Vec<Arc<Catch>>,
     budget: &Arc<Budget>,
 ) -> PlanResult<()> {
     let state = state(engine);
-    let group = Group::new(&state, &table.schema(), leaves.to_vec(), budget)?;
-    let plan = scan(&state, table, prefilter(leaves), &group.columns).await?;
+    let group = Group::new(&state, &table.schema(), catches, budget)?;
+    let plan = scan(&state, table, prefilter(&group.catches), &group.columns).await?;
     group.fill(engine, table, &state, plan).await
 }
 
-/// Leaves of one table, ready for scans of it.
+/// Catches of one table, ready for scans of it.
 #[derive(Debug)]
 pub struct Group {
-    leaves: Vec<Arc<Leaf>>,
+    catches: Vec<Arc<Catch>>,
     columns: Vec<usize>,
     dispatcher: Arc<Dispatcher>,
 }
 
 impl Group {
-    /// Leaves of a table with this schema.
+    /// Catches of a table with this schema.
     pub fn new(
         state: &SessionState,
         schema: &Schema,
-        leaves: Vec<Arc<Leaf>>,
+        catches: Vec<Arc<Catch>>,
         budget: &Arc<Budget>,
     ) -> PlanResult<Group> {
-        let columns = columns(&leaves, schema);
-        let dispatcher = Arc::new(Dispatcher::new(state, schema, &columns, &leaves, budget.clone())?);
-        Ok(Group { leaves, columns, dispatcher })
+        let columns = columns(&catches, schema);
+        let dispatcher = Arc::new(Dispatcher::new(state, schema, &columns, &catches, budget.clone())?);
+        Ok(Group { catches, columns, dispatcher })
     }
 
-    /// Gives the leaves the rows of `table` in place of those that they have. Every row is looked at: for tables of few rows.
+    /// Gives the catches the rows of `table` in place of those that they have. Every row is looked at: for tables of few rows.
     pub async fn read_all(&self, engine: &Engine, table: &Arc<dyn TableProvider>) -> PlanResult<()> {
-        self.leaves.iter().for_each(|leaf| leaf.reopen());
+        self.catches.iter().for_each(|catch| catch.reopen());
         let state = state(engine);
         let plan = table.scan(&state, Some(&self.columns), &[], None).await?;
         self.fill(engine, table, &state, plan).await
@@ -90,8 +91,8 @@ impl Group {
         while let Some(done) = tasks.join_next().await {
             done.map_err(|error| DataFusionError::External(Box::new(error)))??;
         }
-        for leaf in &self.leaves {
-            leaf.close(async |leaf| alone(engine.context(), table, leaf).await).await?;
+        for catch in &self.catches {
+            catch.close(async |leaf| alone(engine.context(), table, leaf).await).await?;
         }
         Ok(())
     }
@@ -101,30 +102,30 @@ impl Group {
 pub fn state(engine: &Engine) -> SessionState {
     let mut state = engine.context().state();
     *state.config_mut() = state.config().clone().with_batch_size(BATCH);
-    // Each partition reads its own files in their order, so that the rows of a leaf come in the same order each time.
+    // Each partition reads its own files in their order, so that the rows of a catch come in the same order each time.
     state.config_mut().options_mut().execution.enable_file_stream_work_stealing = false;
     state
 }
 
-/// Columns of the table that some leaf reads or wants, by position.
-fn columns(leaves: &[Arc<Leaf>], schema: &Schema) -> Vec<usize> {
-    let mut columns: BTreeSet<usize> = leaves.iter().flat_map(|leaf| leaf.projection.iter().copied()).collect();
-    let read = leaves.iter().flat_map(|leaf| &leaf.filters).flat_map(|filter| filter.column_refs());
+/// Columns of the table that some catch reads or wants, by position.
+fn columns(catches: &[Arc<Catch>], schema: &Schema) -> Vec<usize> {
+    let mut columns: BTreeSet<usize> = catches.iter().flat_map(|catch| catch.projection.iter().copied()).collect();
+    let read = catches.iter().flat_map(|catch| &catch.filters).flat_map(|filter| filter.column_refs());
     columns.extend(read.filter_map(|column| schema.index_of(&column.name).ok()));
-    if leaves.iter().any(|leaf| leaf.notes_minutes()) {
+    if catches.iter().any(|catch| catch.notes_minutes) {
         columns.extend(schema.index_of(TIME.name).ok());
     }
     columns.extend(DISPATCH.iter().filter_map(|column| schema.index_of(column).ok()));
     columns.into_iter().collect()
 }
 
-/// A condition that every row meets that some leaf wants, and few others: with it, other columns of other rows are not
+/// A condition that every row meets that some catch wants, and few others: with it, other columns of other rows are not
 /// even decoded.
-fn prefilter(leaves: &[Arc<Leaf>]) -> Option<Expr> {
-    // Almost all leaves have one of a few windows; a leaf without any sees all times.
+fn prefilter(catches: &[Arc<Catch>]) -> Option<Expr> {
+    // Almost all catches have one of a few windows; a catch without any sees all times.
     let mut windows: Vec<Option<Expr>> = Vec::new();
-    for leaf in leaves {
-        let window = conjunction(leaf.filters.iter().filter(|filter| !is_selective(filter)).cloned());
+    for catch in catches {
+        let window = conjunction(catch.filters.iter().filter(|filter| !is_selective(filter)).cloned());
         if !windows.contains(&window) {
             windows.push(window);
         }
@@ -132,12 +133,12 @@ fn prefilter(leaves: &[Arc<Leaf>]) -> Option<Expr> {
     let window = windows.into_iter().collect::<Option<Vec<Expr>>>().and_then(disjunction);
     let mut values: [BTreeSet<&String>; DISPATCH.len()] = Default::default();
     let mut others = Vec::new();
-    for leaf in leaves {
+    for catch in catches {
         let keyed =
-            DISPATCH.iter().zip(&mut values).find_map(|(column, values)| Some((leaf.keys.values(column)?, values)));
+            DISPATCH.iter().zip(&mut values).find_map(|(column, values)| Some((catch.keys.values(column)?, values)));
         match keyed {
             Some((wanted, values)) => values.extend(wanted),
-            None => others.extend(conjunction(leaf.filters.iter().cloned())),
+            None => others.extend(conjunction(catch.filters.iter().cloned())),
         }
     }
     let listed = DISPATCH.iter().zip(values).filter(|(_, values)| !values.is_empty());

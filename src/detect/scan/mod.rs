@@ -1,9 +1,11 @@
 //! One pass over a table for all rules: each row is looked at once, and only by the rules that may want it.
 //!
 //! Every place where a rule reads a table with conditions is a [`Leaf`]. Leaves are collected while rules are planned, then
-//! each table is read once for all of them, and each rule goes on with the rows of its leaves, from memory. A leaf that would
-//! hold too much reads the table alone, as one query per rule does, which stays the reference for what rules find.
+//! each table is read once for all of them, and each rule goes on with the rows of its leaves, from memory. Leaves with the
+//! same conditions share one [`Catch`]. Where that would hold too much, each of them reads the table alone, as one query per
+//! rule does, which stays the reference for what rules find.
 
+mod catch;
 mod compact;
 mod dispatch;
 mod group;
@@ -26,6 +28,7 @@ use crate::engine::{Engine, sql_error};
 use crate::error::Result;
 use crate::lake::day_of;
 use crate::table::{DATE, TIME, Table};
+use catch::Catch;
 use group::Group;
 use memory::Budget;
 use table::SharedTable;
@@ -72,7 +75,8 @@ impl SharedScans {
     /// for the leaves that want rows of some kinds, and once for those that have to see every row.
     pub async fn read(&self) -> Result<()> {
         for table in &self.tables {
-            self.read_for(table.inner(), &table.take_waiting()).await?;
+            let catches = Catch::of(&table.take_waiting(), &table.inner().schema()).map_err(sql_error)?;
+            self.read_for(table.inner(), catches).await?;
         }
         Ok(())
     }
@@ -86,8 +90,8 @@ impl SharedScans {
         for table in &self.tables {
             let mut waiting = table.waiting();
             waiting.retain(|leaf| leaves.iter().any(|wanted| Arc::ptr_eq(wanted, leaf)));
-            let probes: Vec<Arc<Leaf>> = waiting.iter().map(|leaf| Arc::new(leaf.probe(fresh.clone()))).collect();
-            self.read_for(table.inner(), &probes).await?;
+            let probes: Vec<_> = waiting.iter().map(|leaf| Arc::new(Catch::probe(leaf, &fresh))).collect();
+            self.read_for(table.inner(), probes.clone()).await?;
             let found = waiting.into_iter().zip(probes).filter(|(_, probe)| probe.is_closed() || probe.matched() > 0);
             touched.extend(found.map(|(leaf, _)| leaf));
         }
@@ -99,17 +103,19 @@ impl SharedScans {
         let state = group::state(&self.engine);
         let mut groups = Vec::new();
         for (table, shared) in self.engine.tables().zip(&self.tables) {
-            let group = Group::new(&state, &shared.inner().schema(), shared.take_waiting(), &self.budget);
+            let schema = shared.inner().schema();
+            let group = Catch::of(&shared.take_waiting(), &schema)
+                .and_then(|catches| Group::new(&state, &schema, catches, &self.budget));
             groups.push((table, group.map_err(sql_error)?));
         }
         Ok(HeldScans { groups, engine: self.engine })
     }
 
-    async fn read_for(&self, table: &Arc<dyn TableProvider>, leaves: &[Arc<Leaf>]) -> Result<()> {
-        let (keyed, unkeyed): (Vec<_>, Vec<_>) = leaves.iter().cloned().partition(|leaf| !leaf.keys.is_empty());
-        for leaves in [keyed, unkeyed] {
-            if !leaves.is_empty() {
-                group::read(&self.engine, table, &leaves, &self.budget).await.map_err(sql_error)?;
+    async fn read_for(&self, table: &Arc<dyn TableProvider>, catches: Vec<Arc<Catch>>) -> Result<()> {
+        let (keyed, unkeyed): (Vec<_>, Vec<_>) = catches.into_iter().partition(|catch| !catch.keys.is_empty());
+        for catches in [keyed, unkeyed] {
+            if !catches.is_empty() {
+                group::read(&self.engine, table, catches, &self.budget).await.map_err(sql_error)?;
             }
         }
         Ok(())

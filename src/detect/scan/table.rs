@@ -84,8 +84,7 @@ impl TableProvider for SharedTable {
         let keys = Keys::of(&state.create_physical_expr(condition, &self.columns)?);
         let projection = projection.cloned().unwrap_or_else(|| (0..self.schema().fields().len()).collect());
         let schema = Arc::new(self.schema().project(&projection)?);
-        let leaf = Leaf::new(projection, schema, filters.to_vec(), keys);
-        let leaf = Arc::new(if self.noting { leaf.noting_minutes() } else { leaf });
+        let leaf = Arc::new(Leaf::new(projection, schema, filters.to_vec(), keys, self.noting));
         self.leaves.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&leaf));
         Ok(Arc::new(LeafExec::new(leaf)))
     }
