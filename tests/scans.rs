@@ -274,13 +274,13 @@ fn rows_that_do_not_fit_in_memory_are_read_alone() {
 #[test]
 fn a_join_that_does_not_fit_in_memory_goes_to_disk() {
     let events: Vec<Event> = (0..30_000).map(plain).collect();
-    let sql = "WITH first AS (SELECT eventID AS id, requestParameters AS before FROM cloudtrail WHERE eventName = 'GetObject'), \
-               second AS (SELECT time, fresh, userIdentity.arn AS principal, eventName AS name, eventID AS event_id, _object, _record \
-               FROM cloudtrail WHERE eventName = 'GetObject') \
+    let sql = "WITH first AS (SELECT eventID AS id, repeat(requestParameters, 2) AS before FROM cloudtrail WHERE eventName = 'GetObject'), \
+               second AS (SELECT time, fresh, userIdentity.arn AS principal, eventName AS name, eventID AS event_id, \
+               repeat(requestParameters, 2) AS after, _object, _record FROM cloudtrail WHERE eventName = 'GetObject') \
                SELECT second.*, length(first.before) AS bytes FROM second JOIN first ON first.id = second.event_id";
     let run =
         |memory| block_on(judge(&[rule(0, sql)], trail(&events, 5_000), &Window::default(), memory, Scans::Shared));
-    let (ample, tight) = (run(PLENTY), run(24 << 20));
+    let (ample, tight) = (run(PLENTY), run(40 << 20));
     assert_eq!(tight.verdicts[0].rows, 30_000, "{:?}", tight.verdicts[0].outcome);
     assert_eq!(told(ample), told(tight));
 }

@@ -30,6 +30,11 @@ const ROW_BY_ROW: [&str; 9] = [
     "UnnestExec",
 ];
 
+/// Rows of a batch where memory has ended: a sort takes a batch as a whole, however long its texts are.
+const SMALL_BATCH: usize = 1_024;
+/// Part of the memory that each sort sets aside for merging what it wrote to disk. A plan may have a dozen of them.
+const MERGES: usize = 32;
+
 /// How a rule joins.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Joins {
@@ -73,9 +78,14 @@ impl Question {
         let frame = frame.filter(col("fresh")).map_err(|error| sql_error(error).to_string())?;
         let (mut state, logical) = frame.into_parts();
         if let Some(count) = partitions {
-            state.config_mut().options_mut().execution.target_partitions = count;
+            *state.config_mut() = state.config().clone().with_target_partitions(count);
         }
-        state.config_mut().options_mut().optimizer.prefer_hash_join = joins == Joins::Hashed;
+        if joins == Joins::Sorted {
+            *state.config_mut() = state.config().clone().with_batch_size(SMALL_BATCH);
+            let options = state.config_mut().options_mut();
+            options.optimizer.prefer_hash_join = false;
+            options.execution.sort_spill_reservation_bytes = engine.settings().memory / MERGES;
+        }
         let context = state.task_ctx();
         let plan = DataFrame::new(state, logical).create_physical_plan().await;
         let plan = plan.map_err(|error| sql_error(error).to_string())?;

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod arn;
+pub mod compact;
 mod dialect;
 mod first_rows;
 pub mod functions;
@@ -13,6 +14,7 @@ mod prices;
 pub mod queries;
 pub mod regexes;
 mod session;
+mod sorted_joins;
 mod spelling;
 pub mod stored;
 mod suggest;

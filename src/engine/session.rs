@@ -9,8 +9,10 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use super::compact::CompactSorts;
 use super::first_rows::FirstRows;
 use super::grouped_windows::GroupedWindows;
+use super::sorted_joins::SortedJoins;
 use super::{functions, sql_error, stored};
 use crate::error::Result;
 
@@ -59,6 +61,10 @@ pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<SessionC
     // Before sorts are put where windows need them.
     let place = physical.iter().position(|rule| rule.name() == "WindowTopN").unwrap_or_default();
     physical.insert(place, Arc::new(FirstRows));
+    // Before a side is chosen to be held.
+    physical.insert(0, Arc::new(SortedJoins));
+    // When sorts are where they stay.
+    physical.push(Arc::new(CompactSorts));
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

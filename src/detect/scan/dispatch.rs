@@ -15,9 +15,9 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::catch::Catch;
-use super::compact::compact;
 use super::keys::DISPATCH;
 use super::memory::Budget;
+use crate::engine::compact::compact;
 use crate::engine::regexes::compiled;
 use crate::table::TIME;
 

@@ -6,7 +6,6 @@
 //! rule does, which stays the reference for what rules find.
 
 mod catch;
-mod compact;
 mod dispatch;
 mod group;
 mod keys;
