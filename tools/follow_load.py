@@ -327,7 +327,9 @@ def report(options, load, findings, samples, cpu, took, ended):
         print(f"memory: first {mib(resident[0])}, last {mib(resident[-1])}, peak {mib(max(resident))},"
               f" slope {slope(settled) * 60 / 2**20:+.2f} MiB per minute over the last four fifths")
         tenth = max(1, len(samples) // 10)
-        print("memory by tenths: " + ", ".join(mib(max(resident[at:at + tenth])) for at in range(0, len(resident), tenth)))
+        spans = [sorted(resident[at:at + tenth]) for at in range(0, len(resident), tenth)]
+        print("memory by tenths, middle: " + ", ".join(mib(span[len(span) // 2]) for span in spans))
+        print("memory by tenths, largest: " + ", ".join(mib(span[-1]) for span in spans))
     print(f"processor: follow {cpu[0]:.1f} s ({100 * cpu[0] / took:.0f} % of one core), moto {cpu[1]:.1f} s, this script {cpu[2]:.1f} s,"
           f" on {os.cpu_count()} cores")
 

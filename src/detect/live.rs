@@ -119,7 +119,7 @@ impl Planned {
     fn look(&self, rule: &Rule, minutes: &BTreeMap<&'static str, BTreeSet<i64>>) -> BTreeSet<i64> {
         match &self.leaves {
             Some(leaves) if leaves.iter().all(|leaf| leaf.alone().is_none()) => {
-                leaves.iter().flat_map(|leaf| leaf.tally().minutes.iter().copied().collect::<Vec<_>>()).collect()
+                leaves.iter().flat_map(|leaf| BTreeSet::clone(&leaf.tally().minutes)).collect()
             }
             _ => rule.logs.iter().filter_map(|log| minutes.get(log.as_str())).flatten().copied().collect(),
         }
