@@ -277,7 +277,8 @@ fn a_join_that_does_not_fit_in_memory_goes_to_disk() {
     let sql = "WITH first AS (SELECT eventID AS id, repeat(requestParameters, 2) AS before FROM cloudtrail WHERE eventName = 'GetObject'), \
                second AS (SELECT time, fresh, userIdentity.arn AS principal, eventName AS name, eventID AS event_id, \
                repeat(requestParameters, 2) AS after, _object, _record FROM cloudtrail WHERE eventName = 'GetObject') \
-               SELECT second.*, length(first.before) AS bytes FROM second JOIN first ON first.id = second.event_id";
+               SELECT second.*, length(first.before) AS bytes, log_ends FROM second JOIN first ON first.id = second.event_id \
+               CROSS JOIN (SELECT max(time) AS log_ends FROM cloudtrail) AS newest";
     let run =
         |memory| block_on(judge(&[rule(0, sql)], trail(&events, 5_000), &Window::default(), memory, Scans::Shared));
     let (ample, tight) = (run(PLENTY), run(40 << 20));

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
-/// Joins by sorting where `prefer_hash_join` is off. In a plan of one partition, DataFusion joins by hash all the same.
+/// Joins by sorting where `prefer_hash_join` is off, and holds the one row that others are put beside rather than the others.
+///
+/// In a plan of one partition, DataFusion joins by hash all the same.
 #[derive(Debug)]
 pub struct SortedJoins;
 
@@ -19,9 +23,14 @@ impl PhysicalOptimizerRule for SortedJoins {
         if config.optimizer.prefer_hash_join {
             return Ok(plan);
         }
-        plan.transform_up(|node| match node.downcast_ref::<HashJoinExec>().and_then(sorted) {
-            Some(join) => Ok(Transformed::yes(Arc::new(join?))),
-            None => Ok(Transformed::no(node)),
+        plan.transform_up(|node| {
+            if let Some(join) = node.downcast_ref::<HashJoinExec>().and_then(sorted) {
+                return Ok(Transformed::yes(Arc::new(join?)));
+            }
+            match node.downcast_ref::<CrossJoinExec>() {
+                Some(join) if is_one_row(join.right())? => join.swap_inputs().map(Transformed::yes),
+                _ => Ok(Transformed::no(node)),
+            }
         })
         .data()
     }
@@ -44,4 +53,10 @@ fn sorted(join: &HashJoinExec) -> Option<Result<SortMergeJoinExec>> {
     let (left, right, on) = (join.left().clone(), join.right().clone(), join.on().to_vec());
     let filter = join.filter().cloned();
     Some(SortMergeJoinExec::try_new(left, right, on, filter, *join.join_type(), order, join.null_equality()))
+}
+
+/// True for an aggregate over everything, and what else is known to be a single row.
+fn is_one_row(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new())?;
+    Ok(statistics.num_rows == Precision::Exact(1))
 }
