@@ -15,7 +15,7 @@ use super::collect::Collector;
 use super::cost::Cost;
 use super::scan::{LEAF, Leaf, leaves};
 use crate::engine::views::KEPT;
-use crate::engine::{Engine, sql_error};
+use crate::engine::{Engine, spilling, sql_error};
 
 /// Nodes of a plan that look at one row at a time.
 const ROW_BY_ROW: [&str; 9] = [
@@ -29,11 +29,6 @@ const ROW_BY_ROW: [&str; 9] = [
     "UnionExec",
     "UnnestExec",
 ];
-
-/// Rows of a batch where memory has ended: a sort takes a batch as a whole, however long its texts are.
-const SMALL_BATCH: usize = 1_024;
-/// Part of the memory that each sort sets aside for merging what it wrote to disk. A plan may have a dozen of them.
-const MERGES: usize = 32;
 
 /// How a rule joins.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,10 +76,7 @@ impl Question {
             *state.config_mut() = state.config().clone().with_target_partitions(count);
         }
         if joins == Joins::Sorted {
-            *state.config_mut() = state.config().clone().with_batch_size(SMALL_BATCH);
-            let options = state.config_mut().options_mut();
-            options.optimizer.prefer_hash_join = false;
-            options.execution.sort_spill_reservation_bytes = engine.settings().memory / MERGES;
+            *state.config_mut() = spilling(state.config().clone(), engine.settings().memory);
         }
         let context = state.task_ctx();
         let plan = DataFrame::new(state, logical).create_physical_plan().await;

@@ -1,4 +1,4 @@
-//! Copies of a few rows that do not keep the pages alive from which they came.
+//! Copies of a few rows that do not keep the pages alive from which they came, and sorts that are given such copies.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ use datafusion::physical_plan::{
 };
 use futures::{TryStreamExt, stream};
 
+use super::spilling::is_spilling;
+
 /// The same values without the rest of the buffers that text views point into.
 pub fn compact(column: ArrayRef) -> ArrayRef {
     match column.data_type() {
@@ -44,7 +46,7 @@ pub fn compact(column: ArrayRef) -> ArrayRef {
     }
 }
 
-/// Copies rows before they are sorted, in sessions that do not prefer to join by hash because memory has ended.
+/// Copies rows before they are sorted, in sessions that spill.
 ///
 /// What comes out of a join or a window points into the text of all rows that went in, and a sort would reckon with all of it
 /// for each batch: then no memory is enough, and nothing goes to disk. A window hands over all rows in one batch, of which
@@ -54,7 +56,7 @@ pub struct CompactSorts;
 
 impl PhysicalOptimizerRule for CompactSorts {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        if config.optimizer.prefer_hash_join {
+        if !is_spilling(config) {
             return Ok(plan);
         }
         plan.transform_up(|node| match node.downcast_ref::<SortExec>() {

@@ -18,6 +18,8 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::partitioned_topk::{PartitionedTopKExec, WindowFnKind};
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowUDFExpr};
 
+use super::spilling::is_spilling;
+
 /// Puts a [`PartitionedTopKExec`] below `row_number()` where a condition above asks for number 1 alone.
 ///
 /// The filter stays: what it removes is only removed earlier. DataFusion's own rule for this (`enable_window_topn`) knows
@@ -27,8 +29,8 @@ pub struct FirstRows;
 
 impl PhysicalOptimizerRule for FirstRows {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        // Where joins shall not hash, memory has ended: a sort goes to disk, first rows of many partitions do not.
-        if !config.optimizer.prefer_hash_join {
+        // A sort goes to disk, first rows of many partitions do not.
+        if is_spilling(config) {
             return Ok(plan);
         }
         plan.transform_down(|node| match narrowed(&node)? {

@@ -16,6 +16,7 @@ pub mod regexes;
 mod session;
 mod sorted_joins;
 mod spelling;
+mod spilling;
 pub mod stored;
 mod suggest;
 mod tokens;
@@ -34,6 +35,7 @@ use datafusion::prelude::DataFrame;
 
 pub use prices::Prices;
 pub use session::Settings;
+pub use spilling::spilling;
 pub use suggest::execution_error;
 pub use tokens::{Value, Values};
 use views::Kept;

@@ -1,4 +1,4 @@
-//! Joins by sorting, which go to disk when memory ends: for sessions that do not prefer to join by hash.
+//! Joins by sorting, which go to disk when memory ends.
 
 use std::sync::Arc;
 
@@ -12,15 +12,17 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 
-/// Joins by sorting where `prefer_hash_join` is off, and holds the one row that others are put beside rather than the others.
+use super::spilling::is_spilling;
+
+/// Joins by sorting in sessions that spill, and holds the one row that others are put beside rather than the others.
 ///
-/// In a plan of one partition, DataFusion joins by hash all the same.
+/// DataFusion's own setting for it, `prefer_hash_join`, changes nothing in plans of one partition.
 #[derive(Debug)]
 pub struct SortedJoins;
 
 impl PhysicalOptimizerRule for SortedJoins {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        if config.optimizer.prefer_hash_join {
+        if !is_spilling(config) {
             return Ok(plan);
         }
         plan.transform_up(|node| {

@@ -201,7 +201,7 @@ impl Catch {
             examined: self.examined.load(Ordering::Relaxed),
             matched: self.matched(),
             time: Duration::from_nanos(nanoseconds / self.leaves.len().max(1) as u64),
-            minutes: Arc::new(std::mem::take(&mut *self.minutes())),
+            minutes: Arc::new(self.minutes().clone()),
         }
     }
 }
