@@ -31,7 +31,7 @@ impl<'d> Document<'d> {
             return Document { text: Cow::Owned(text), original };
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = match std::str::from_utf8(bytes) {
+        let text = match simdutf8::basic::from_utf8(bytes) {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => Cow::Owned(marked(bytes)),
         };
