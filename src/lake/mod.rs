@@ -36,6 +36,10 @@ pub use writer::{MICROS_PER_DAY, Writer, WriterSettings, day_of, times};
 use crate::error::{Error, Result};
 use crate::table::Table;
 
+/// Where commits write what they log. A commit that meets another is an error there; whoever commits is told as well, and does
+/// it again.
+pub const COMMITS_LOG: &str = "deltalake_core::kernel::transaction";
+
 /// A lake: a folder, or a prefix in a bucket, with one Delta table per [`Table`].
 #[derive(Debug, Clone)]
 pub struct Lake {

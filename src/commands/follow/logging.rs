@@ -9,14 +9,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::{self, MakeWriter};
 
 use crate::error::{Error, Result};
+use crate::lake::COMMITS_LOG;
 use crate::outputs::escape;
 
 /// Variable that says what is logged, such as `debug` or `warn,trailhound=debug`.
 pub const VARIABLE: &str = "TRAILHOUND_LOG";
-/// What is logged when nobody says.
-const ORDINARY: &str = "warn,trailhound=info";
-/// What is logged when quiet is asked for.
-const QUIET: &str = "error";
 
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,13 +31,19 @@ pub enum LogFormat {
 pub fn start(format: Option<LogFormat>, quiet: bool, bar: &ProgressBar) -> Result<()> {
     let automatic = if io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let wanted = std::env::var(VARIABLE).ok();
-    let ordinary = if quiet { QUIET } else { ORDINARY };
-    let filter = filter(wanted.as_deref().filter(|text| !text.trim().is_empty()).unwrap_or(ordinary))?;
+    let wanted = wanted.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| ordinary(quiet));
+    let filter = filter(&wanted)?;
     let bar = bar.clone();
     let stderr = move || Above { bar: bar.clone() };
     // Only a process that logs already has a subscriber; it keeps it.
     let _ = tracing::dispatcher::set_global_default(dispatch(format.unwrap_or(automatic), filter, stderr));
     Ok(())
+}
+
+/// What is logged when nobody says.
+fn ordinary(quiet: bool) -> String {
+    let level = if quiet { "error" } else { "warn,trailhound=info" };
+    format!("{level},{COMMITS_LOG}=off")
 }
 
 fn filter(text: &str) -> Result<EnvFilter> {
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn text_stays_on_its_line() {
-        let text = logged(LogFormat::Text, ORDINARY);
+        let text = logged(LogFormat::Text, &ordinary(false));
         assert!(text.contains("WARN") && text.contains("cannot be\\nread") && text.contains("count=3"), "{text}");
         assert!(text.ends_with('\n') && text.lines().count() == 1, "{text}");
         assert!(!text.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{text}");
@@ -161,8 +164,21 @@ mod tests {
     }
 
     #[test]
+    fn quiet_leaves_errors_and_commits_that_meet_others_are_none() {
+        let kept = Kept::default();
+        let to = kept.clone();
+        let dispatch = dispatch(LogFormat::Text, filter(&ordinary(true)).unwrap(), move || to.clone());
+        tracing::dispatcher::with_default(&dispatch, || {
+            tracing::warn!("a warning");
+            tracing::error!(target: COMMITS_LOG, "conflict detected");
+            tracing::error!(target: "deltalake", "disk full");
+        });
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("disk full") && text.lines().count() == 1, "{text}");
+    }
+
+    #[test]
     fn a_wrong_filter_is_an_error_that_names_the_variable() {
-        assert!(logged(LogFormat::Text, QUIET).is_empty());
         let error = filter("trailhound=loudly").unwrap_err().to_string();
         assert!(error.contains(VARIABLE) && error.contains("loudly"), "{error}");
     }
