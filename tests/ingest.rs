@@ -220,6 +220,25 @@ fn a_bomb_is_quarantined_and_the_rest_is_read() {
 }
 
 #[test]
+fn of_many_problems_the_first_are_listed_and_all_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    let whole = trail(0..3);
+    for number in 0..57 {
+        put(&logs, &format!("{number:02}.json.gz"), &whole[..whole.len() / 2]);
+    }
+    let output = run(&["ingest", logs.to_str().unwrap(), "--lake", lake.to_str().unwrap()]);
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(talk.matches("gzip ends after").count(), 50, "{talk}");
+    assert!(talk.contains("and 7 more"), "{talk}");
+    let named = query(&lake, "SELECT count(*) AS n FROM objects WHERE problem IS NOT NULL");
+    assert_eq!(named, [json!({"n": 57})]);
+
+    let summary = ingest(&folder.path().join("other"), &logs);
+    assert_eq!((summary["problems"].as_array().map(Vec::len), &summary["unlisted_problems"]), (Some(50), &json!(7)));
+}
+
+#[test]
 fn a_wrong_path_is_one_sentence_and_the_rest_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));

@@ -11,6 +11,13 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> Result<()> {
     for problem in &summary.problems {
         writeln!(to, "warning: {}", escape::terminal(problem))?;
     }
+    if summary.unlisted_problems > 0 {
+        writeln!(
+            to,
+            "warning: and {} more; of objects that were opened: trailhound query \"SELECT _object, problem FROM objects WHERE problem IS NOT NULL\"",
+            grouped(summary.unlisted_problems)
+        )?;
+    }
     writeln!(
         to,
         "Read      {} objects ({}), {} records in {:.1} s{}",

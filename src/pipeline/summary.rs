@@ -33,8 +33,10 @@ pub struct Summary {
     pub seconds: f64,
     /// The same per log type.
     pub logs: Vec<LogSummary>,
-    /// What could not be read, with the reason, and what to do.
+    /// What could not be read, with the reason, and what to do: the first 50.
     pub problems: Vec<String>,
+    /// How many problems came after those.
+    pub unlisted_problems: u64,
     /// URIs of objects that could not be opened: they are read by the next run.
     #[serde(skip)]
     pub unread: Vec<String>,
@@ -105,6 +107,8 @@ impl Summary {
     pub fn problem(&mut self, text: String) {
         if self.problems.len() < LISTED_PROBLEMS {
             self.problems.push(text);
+        } else {
+            self.unlisted_problems += 1;
         }
     }
 
@@ -127,6 +131,7 @@ impl Summary {
         for text in &other.problems {
             self.problem(text.clone());
         }
+        self.unlisted_problems += other.unlisted_problems;
         self.unread.extend(other.unread.iter().cloned());
     }
 }

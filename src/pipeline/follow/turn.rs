@@ -36,7 +36,7 @@ impl Follower<'_> {
         for problem in summary.problems.iter().take(LOGGED) {
             tracing::warn!(problem = %problem.escape_debug(), "partly unreadable");
         }
-        let more = summary.problems.len().max(summary.unread.len()).saturating_sub(LOGGED);
+        let more = summary.problems.len().saturating_sub(LOGGED) as u64 + summary.unlisted_problems;
         if more > 0 {
             tracing::warn!(more, "partly unreadable");
         }
