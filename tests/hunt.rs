@@ -68,6 +68,11 @@ fn exit_codes_are_those_that_the_help_promises() {
     assert_eq!(code(&["hunt", "--lake", &place, "--no-such-flag"]), Some(2));
     assert_eq!(code(&["hunt", "--lake", folder.path().join("none").to_str().unwrap()]), Some(2));
     assert_eq!(code(&["query", "SELECT nothing FROM nowhere", "--lake", &place]), Some(2));
+    let nowhere = folder.path().join("none");
+    let wrong = run(&["hunt", nowhere.to_str().unwrap(), "--lake", folder.path().join("new").to_str().unwrap()]);
+    let talk = String::from_utf8_lossy(&wrong.stderr);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert_eq!(talk, format!("error: {}: there is no such file or folder; check the path\n", nowhere.display()));
     let rules = folder.path().join("rules");
     put(&rules, "mine/typo.toml", b"titel = 'x'\n");
     let typo = run(&["hunt", "--lake", &place, "--rules", rules.to_str().unwrap()]);

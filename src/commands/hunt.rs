@@ -69,6 +69,9 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         let bar = progress(&arguments.talk, "reading");
         let how = arguments.intake.limits.ingest(&config, &settings, &run_id)?;
         let read = pipeline::ingest(&lake, &intake, &arguments.intake.logs, &how, &bar).await?;
+        if read.wrong_use && !lake.exists().await? {
+            return Err(Error::Usage(read.problems.join("\n")));
+        }
         (lake, Some(read))
     };
     let engine = Engine::with_prices(settings.clone(), lake.providers().await?, prices).await?;
