@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 use super::calls::Call;
 use super::invocation::{Invocation, Kind, Part, Role};
 use super::json::quote;
@@ -45,7 +47,7 @@ pub(super) fn calls_of_answer(invocation: &mut Invocation) {
 }
 
 fn calls_in<'t>(part: &Part<'t>) -> Vec<Call<'t>> {
-    if !part.text.contains("<function_calls>") {
+    if memmem::find(part.text.as_bytes(), b"<function_calls>").is_none() {
         return Vec::new();
     }
     let invokes = part.text.split("<invoke").skip(1).take(MAX_CALLS);

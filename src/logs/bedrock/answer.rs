@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
 use super::agents;
 use super::blocks;
 use super::invocation::{Invocation, Kind};
@@ -106,7 +108,8 @@ pub(super) fn thinking_apart<'t>(text: impl Into<Cow<'t, str>>, invocation: &mut
 /// Reasoning and the text after it. DeepSeek R1 opens the tag in the prompt, so the answer may hold the closing one only.
 fn split_thinking(text: &str) -> Option<(&str, &str)> {
     for (open, close) in [("<think>", "</think>"), ("<reasoning>", "</reasoning>")] {
-        let Some((before, after)) = text.split_once(close) else { continue };
+        let Some(at) = memmem::find(text.as_bytes(), close.as_bytes()) else { continue };
+        let (Some(before), Some(after)) = (text.get(..at), text.get(at + close.len()..)) else { continue };
         let before = before.trim_start();
         let reasoning = before.strip_prefix(open).unwrap_or(before);
         if !reasoning.contains(open) {
