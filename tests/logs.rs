@@ -6,7 +6,8 @@ use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::Int64Type;
 use proptest::prelude::*;
 use trailhound::logs::cloudtrail::CLOUDTRAIL;
-use trailhound::logs::sink::Decoded;
+use trailhound::logs::rows::Batch;
+use trailhound::logs::sink::{Decoded, Sink};
 use trailhound::logs::{LOG_TYPES, NoBodies, framing};
 
 const OBJECT: &str = "s3://logs/AWSLogs/111122223333/CloudTrail/us-east-1/2026/10/01/object.json.gz";
@@ -123,15 +124,15 @@ fn envelopes() -> Vec<(&'static str, String)> {
 
 fn decode(text: &[u8]) -> Decoded {
     let decoded = framing::decode(OBJECT, text, &NoBodies, 0);
-    let mut quarantined = decoded.unrecognised.quarantined;
-    for (log, counts) in LOG_TYPES.iter().zip(&decoded.counts) {
+    let mut quarantined = decoded.found.unrecognised.quarantined;
+    for (log, counts) in LOG_TYPES.iter().zip(&decoded.found.counts) {
         let rows: usize =
             decoded.batches.iter().filter(|b| b.table.name == log.table.name).map(|b| b.rows.num_rows()).sum();
         assert_eq!(counts.read, rows as u64 + counts.quarantined, "{}", log.name);
         quarantined += counts.quarantined;
     }
-    assert_eq!(decoded.quarantine.as_ref().map_or(0, |b| b.rows.num_rows()) as u64, quarantined);
-    for batch in decoded.batches.iter().chain(&decoded.quarantine) {
+    assert_eq!(decoded.found.quarantine.as_ref().map_or(0, |b| b.rows.num_rows()) as u64, quarantined);
+    for batch in decoded.batches.iter().chain(&decoded.found.quarantine) {
         assert_eq!(batch.rows.num_rows(), batch.ids.len());
         assert_eq!(batch.rows.schema(), batch.table.schema());
     }
@@ -141,7 +142,7 @@ fn decode(text: &[u8]) -> Decoded {
 /// Rows and quarantined records of a log type.
 fn counts(decoded: &Decoded, log: &str) -> (u64, u64) {
     let place = LOG_TYPES.iter().position(|known| known.name == log).expect("a known log type");
-    let counts = decoded.counts[place];
+    let counts = decoded.found.counts[place];
     (counts.read - counts.quarantined, counts.quarantined)
 }
 
@@ -152,7 +153,7 @@ fn text(decoded: &Decoded, column: &str, row: usize) -> Option<String> {
 }
 
 fn reasons(decoded: &Decoded) -> Vec<String> {
-    let Some(batch) = &decoded.quarantine else { return Vec::new() };
+    let Some(batch) = &decoded.found.quarantine else { return Vec::new() };
     let reasons = batch.rows.column_by_name("reason").expect("a column").as_string::<i32>();
     reasons.iter().flatten().map(str::to_owned).collect()
 }
@@ -165,7 +166,7 @@ fn every_log_is_recognised_and_taken_for_no_other() {
             let expected = if other.name == log.name { (3, 0) } else { (0, 0) };
             assert_eq!(counts(&decoded, other.name), expected, "{} in an object of {}", other.name, log.name);
         }
-        assert_eq!(decoded.foreign, 0, "{}", log.name);
+        assert_eq!(decoded.found.foreign, 0, "{}", log.name);
         let batch = &decoded.batches[0];
         let records: Vec<i64> =
             batch.rows.column_by_name("_record").expect("a column").as_primitive::<Int64Type>().values().to_vec();
@@ -189,7 +190,12 @@ fn events_are_found_in_every_envelope() {
     let expected = decode(plain("cloudtrail").as_bytes()).batches.remove(0).ids;
     for (name, envelope) in envelopes() {
         let decoded = decode(envelope.as_bytes());
-        assert_eq!((counts(&decoded, "cloudtrail"), decoded.foreign), ((3, 0), 0), "{name}: {:?}", reasons(&decoded));
+        assert_eq!(
+            (counts(&decoded, "cloudtrail"), decoded.found.foreign),
+            ((3, 0), 0),
+            "{name}: {:?}",
+            reasons(&decoded)
+        );
         assert_eq!(decoded.batches[0].ids, expected, "{name}: an event is the same event in any envelope");
         assert_eq!(text(&decoded, "requestid", 2).as_deref(), Some("request-3"), "{name}");
         assert_eq!(
@@ -260,7 +266,12 @@ fn damage_costs_the_damaged_record_only() {
     ];
     for (name, damaged, expected) in cases {
         let decoded = decode(damaged.as_bytes());
-        assert_eq!((counts(&decoded, "cloudtrail"), decoded.foreign), (expected, 0), "{name}: {:?}", reasons(&decoded));
+        assert_eq!(
+            (counts(&decoded, "cloudtrail"), decoded.found.foreign),
+            (expected, 0),
+            "{name}: {:?}",
+            reasons(&decoded)
+        );
     }
 }
 
@@ -295,7 +306,7 @@ fn utf16_is_read() {
 #[test]
 fn packed_data_is_quarantined() {
     let decoded = decode(b"\x1f\x8b\x08\x00\x00half of it");
-    assert_eq!(decoded.unrecognised.quarantined, 1);
+    assert_eq!(decoded.found.unrecognised.quarantined, 1);
 }
 
 #[test]
@@ -345,13 +356,13 @@ fn what_is_not_ours_is_named() {
     ];
     for (text, kind) in cases {
         let decoded = decode(text.as_bytes());
-        assert!(decoded.batches.is_empty() && decoded.quarantine.is_none(), "{text}: {:?}", reasons(&decoded));
-        assert!(decoded.foreign > 0, "{text}");
-        assert_eq!(decoded.foreign_kind, Some(kind), "{text}");
+        assert!(decoded.batches.is_empty() && decoded.found.quarantine.is_none(), "{text}: {:?}", reasons(&decoded));
+        assert!(decoded.found.foreign > 0, "{text}");
+        assert_eq!(decoded.found.foreign_kind, Some(kind), "{text}");
     }
     let notice = format!("{}\nPermissions are correctly set for Amazon Bedrock logs.\n", invocation(1));
     let decoded = decode(notice.as_bytes());
-    assert_eq!((counts(&decoded, "bedrock"), decoded.foreign), ((1, 0), 1));
+    assert_eq!((counts(&decoded, "bedrock"), decoded.found.foreign), ((1, 0), 1));
 }
 
 #[test]
@@ -360,7 +371,7 @@ fn bodies_are_left_to_their_records() {
         "s3://logs/AWSLogs/111122223333/BedrockModelInvocationLogs/us-east-1/2026/10/01/12/data/x_input.json.gz";
     let decoded = framing::decode(object, plain("cloudtrail").as_bytes(), &NoBodies, 0);
     assert!(decoded.batches.is_empty());
-    assert_eq!(decoded.foreign_kind, Some("body of a model invocation, read with its record"));
+    assert_eq!(decoded.found.foreign_kind, Some("body of a model invocation, read with its record"));
 }
 
 #[test]
@@ -472,8 +483,55 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
+/// Objects of all kinds: whole, damaged, of several logs, large, and none of ours.
+fn objects() -> Vec<String> {
+    let many = |count: usize| (0..count).map(|number| event(number) + "\n").collect::<String>();
+    let broken = invocation(4).replace("2026-10-01T12", "yesterday");
+    vec![
+        plain("cloudtrail"),
+        plain("bedrock"),
+        plain("vpcflow"),
+        many(200),
+        format!("{}\n{broken}\n{}\n{}\n", invocation(3), event(3), invocation(5)),
+        format!("{}x\n2 111122223333 eni-0 -\n", plain("vpcflow")),
+        plain("bedrock")[..700].to_owned(),
+        format!("{}\n{}", event(7), event(7)),
+        "just words\n".to_owned(),
+        String::new(),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn objects_in_one_sink_hold_what_each_holds_alone(chosen in prop::collection::vec((0..10usize, any::<bool>()), 1..12)) {
+        let objects = objects();
+        let mut sink = Sink::new(0);
+        let mut alone: Vec<Vec<Batch>> = Vec::new();
+        for (number, (object, is_cut)) in chosen.iter().enumerate() {
+            let (name, bytes) = (format!("s3://logs/{number}"), objects[*object].as_bytes());
+            let fault = is_cut.then_some("ends early");
+            let found = framing::decode_into(&mut sink, &name, bytes, fault, &NoBodies);
+            let mut single = Sink::new(0);
+            let expected = framing::decode_into(&mut single, &name, bytes, fault, &NoBodies);
+            prop_assert_eq!(&found.counts, &expected.counts);
+            prop_assert_eq!((found.unrecognised, found.foreign), (expected.unrecognised, expected.foreign));
+            prop_assert_eq!(found.foreign_kind, expected.foreign_kind);
+            let quarantined = |batch: &Option<Batch>| batch.as_ref().map(|batch| batch.rows.clone());
+            prop_assert_eq!(quarantined(&found.quarantine), quarantined(&expected.quarantine));
+            alone.push(single.take().into_iter().map(|(batch, _)| batch).collect());
+        }
+        for (batch, shares) in sink.take() {
+            prop_assert_eq!(shares.iter().map(|share| share.rows.len()).sum::<usize>(), batch.ids.len());
+            for share in shares {
+                let expected = alone[share.object].remove(0);
+                prop_assert_eq!(&batch.ids[share.rows.clone()], &expected.ids[..]);
+                prop_assert_eq!(batch.rows.slice(share.rows.start, share.rows.len()), expected.rows);
+            }
+        }
+        prop_assert!(alone.iter().all(Vec::is_empty));
+    }
 
     #[test]
     fn any_bytes_are_counted(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -67,11 +67,11 @@ fn values(batch: &Batch, row: usize) -> Vec<(String, String)> {
 /// Number of the flow log's rows, and of its records in quarantine.
 fn counts(decoded: &Decoded) -> (u64, u64) {
     let place = LOG_TYPES.iter().position(|log| log.name == "vpcflow").expect("a log type");
-    let counts = decoded.counts[place];
+    let counts = decoded.found.counts[place];
     let rows: usize = decoded.batches.iter().map(|batch| batch.rows.num_rows()).sum();
     assert_eq!(counts.read, rows as u64 + counts.quarantined, "every record is a row or in quarantine");
-    assert_eq!(decoded.unrecognised.read, 0);
-    let kept = decoded.quarantine.as_ref().map_or(0, |batch| batch.rows.num_rows());
+    assert_eq!(decoded.found.unrecognised.read, 0);
+    let kept = decoded.found.quarantine.as_ref().map_or(0, |batch| batch.rows.num_rows());
     assert_eq!(kept as u64, counts.quarantined);
     (rows as u64, counts.quarantined)
 }
@@ -87,7 +87,7 @@ fn ids(object: &str) -> Vec<u128> {
 
 fn expect(object: &str, expected: &[(&str, &str)]) {
     let decoded = read(object);
-    assert_eq!(counts(&decoded), (1, 0), "{object}\n{:?}", decoded.quarantine);
+    assert_eq!(counts(&decoded), (1, 0), "{object}\n{:?}", decoded.found.quarantine);
     let batch = only_batch(&decoded);
     for (column, wanted) in expected {
         assert_eq!(value(batch, 0, column), *wanted, "{column} of {object}");
@@ -379,7 +379,7 @@ fn wrong_lines_are_quarantined_and_the_rest_is_read() {
     assert_eq!(counts(&decoded), (2, 6));
     let batch = only_batch(&decoded);
     assert_eq!([value(batch, 0, "_record"), value(batch, 1, "_record")], ["0", "7"]);
-    let quarantine = decoded.quarantine.as_ref().expect("six records");
+    let quarantine = decoded.found.quarantine.as_ref().expect("six records");
     let reasons: Vec<(String, String)> =
         (0..6).map(|row| (value(quarantine, row, "_record"), value(quarantine, row, "reason"))).collect();
     let expected = [
@@ -399,7 +399,7 @@ fn wrong_lines_are_quarantined_and_the_rest_is_read() {
 fn a_format_without_times_says_so() {
     let decoded = read("srcaddr dstaddr packets\n192.0.2.1 192.0.2.2 4\n");
     assert_eq!(counts(&decoded), (0, 1));
-    let quarantine = decoded.quarantine.expect("a record");
+    let quarantine = decoded.found.quarantine.expect("a record");
     assert_eq!(value(&quarantine, 0, "reason"), "the format has neither start nor end, so the record has no time");
 }
 
@@ -418,7 +418,7 @@ fn objects_that_were_put_together_are_read() {
 fn commas_separate_as_well() {
     let object = "start,\"end\",srcaddr,bytes,note,instance-tag\n1790856000,1790856060,192.0.2.1,7.0,\"a, b\",\n1790856000,,,,,None\n";
     let decoded = read(object);
-    assert_eq!(counts(&decoded), (2, 0), "{:?}", decoded.quarantine);
+    assert_eq!(counts(&decoded), (2, 0), "{:?}", decoded.found.quarantine);
     let batch = only_batch(&decoded);
     assert_eq!(value(batch, 0, "bytes"), "7");
     assert_eq!(value(batch, 0, "extra"), r#"{"note":"a, b"}"#);
@@ -442,7 +442,7 @@ fn the_last_line_may_lack_its_end() {
     let cut = &FLOW[..FLOW.len() - 1];
     let decoded = read(&format!("{V2}\n{cut}"));
     assert_eq!(counts(&decoded), (0, 1));
-    assert_eq!(value(&decoded.quarantine.expect("a record"), 0, "reason"), "the object ends within this line");
+    assert_eq!(value(&decoded.found.quarantine.expect("a record"), 0, "reason"), "the object ends within this line");
     assert_eq!(counts(&read(&format!("{V2}\n{cut}\n"))), (1, 0), "a status that AWS may add one day");
 }
 
@@ -547,7 +547,7 @@ fn parquet_and_text_give_the_same_rows() {
     let expected = only_batch(&from_text);
     for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
         let decoded = read_parquet(&aws_parquet(&header, &lines, compression)).expect("a flow log");
-        assert_eq!(counts(&decoded), (3, 0), "{:?}", decoded.quarantine);
+        assert_eq!(counts(&decoded), (3, 0), "{:?}", decoded.found.quarantine);
         let batch = only_batch(&decoded);
         assert_eq!(batch.ids, expected.ids);
         for row in 0..3 {
@@ -577,7 +577,7 @@ fn parquet_of_other_types_is_read_by_its_values() {
     assert_eq!(value(batch, 0, "account_id"), "000022223333");
     assert_eq!(value(batch, 0, "extra"), r#"{"rank":"5","year":"2026"}"#);
     assert_eq!([value(batch, 1, "srcaddr"), value(batch, 1, "dstport")], ["null", "null"]);
-    let quarantine = decoded.quarantine.as_ref().expect("two records");
+    let quarantine = decoded.found.quarantine.as_ref().expect("two records");
     let shown = |row| (value(quarantine, row, "_record"), value(quarantine, row, "reason"));
     assert_eq!(shown(0), ("2".to_owned(), "srcport is not a number that fits".to_owned()));
     assert_eq!(shown(1), ("3".to_owned(), "dstport is not a number that fits".to_owned()));
@@ -605,7 +605,7 @@ fn a_broken_parquet_flow_log_is_quarantined_with_the_reason() {
     broken[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
     let decoded = read_parquet(&Bytes::from(broken)).expect("still recognised");
     assert_eq!(counts(&decoded), (0, 1));
-    let reason = value(&decoded.quarantine.expect("a record"), 0, "reason");
+    let reason = value(&decoded.found.quarantine.expect("a record"), 0, "reason");
     assert!(reason.contains("footer"), "{reason}");
     // The first row group's pages are overwritten; the second is read.
     let mut broken = file.to_vec();
@@ -617,7 +617,7 @@ fn a_broken_parquet_flow_log_is_quarantined_with_the_reason() {
 
 /// True when the reader panics on this file.
 fn stops_the_reader(file: &Bytes) -> bool {
-    let quarantine = read_parquet(file).and_then(|decoded| decoded.quarantine);
+    let quarantine = read_parquet(file).and_then(|decoded| decoded.found.quarantine);
     quarantine.is_some_and(|batch| value(&batch, 0, "reason").contains("stops the reader"))
 }
 

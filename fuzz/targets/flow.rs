@@ -32,6 +32,6 @@ fn check(read: impl FnOnce(&mut Sink)) {
     read(&mut sink);
     let decoded = sink.finish("o");
     let rows: usize = decoded.batches.iter().map(|batch| batch.rows.num_rows()).sum();
-    let read: u64 = decoded.counts.iter().map(|counts| counts.read - counts.quarantined).sum();
+    let read: u64 = decoded.found.counts.iter().map(|counts| counts.read - counts.quarantined).sum();
     assert_eq!(rows as u64, read);
 }

@@ -7,6 +7,6 @@ use trailhound::logs::{NoBodies, framing};
 fuzz_target!(init: trailhound_fuzz::quiet(), |data: &[u8]| {
     let decoded = framing::decode("s3://bucket/object", data, &NoBodies, 0);
     let rows: usize = decoded.batches.iter().map(|batch| batch.rows.num_rows()).sum();
-    let read: u64 = decoded.counts.iter().map(|counts| counts.read - counts.quarantined).sum();
+    let read: u64 = decoded.found.counts.iter().map(|counts| counts.read - counts.quarantined).sum();
     assert_eq!(rows as u64, read);
 });

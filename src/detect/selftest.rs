@@ -208,12 +208,12 @@ impl Bench {
         let mut rows: BTreeMap<&str, Vec<RecordBatch>> = BTreeMap::new();
         for (object, bytes) in samples::objects(&test.events) {
             let decoded = framing::decode(&object, &bytes, &NoBodies, samples::base_time().timestamp_micros());
-            if let Some(refused) = &decoded.quarantine {
+            if let Some(refused) = &decoded.found.quarantine {
                 let reason = refused.rows.column_by_name("reason").map(|column| super::cells::value(column, 0));
                 return Err(format!("the decoder refused an event: {}", reason.unwrap_or_default()));
             }
-            if decoded.foreign > 0 {
-                let kind = decoded.foreign_kind.unwrap_or("something else");
+            if decoded.found.foreign > 0 {
+                let kind = decoded.found.foreign_kind.unwrap_or("something else");
                 return Err(format!("the decoder took an event for {kind}; which of its fields is overridden?"));
             }
             for batch in decoded.batches {

@@ -10,7 +10,7 @@ mod walk;
 
 use bytes::Bytes;
 
-use super::sink::{Decoded, Sink};
+use super::sink::{Decoded, Inventory, Sink};
 use super::{Bodies, vpcflow};
 use document::Document;
 use walk::Walk;
@@ -22,50 +22,51 @@ use walk::Walk;
 /// transports use, VPC flow logs as text and Parquet. Damage costs the damaged record: those before and after it are
 /// read. Every record is counted: stored, quarantined, or foreign.
 pub fn decode(object: &str, bytes: &[u8], bodies: &dyn Bodies, now: i64) -> Decoded {
-    read(object, bytes, bodies, Sink::for_object(now, bytes.len()))
+    let mut sink = Sink::new(now);
+    sink.begin(bytes.len());
+    read(object, bytes, bodies, &mut sink);
+    sink.finish(object)
 }
 
-/// The same for the bytes before a fault of an object that cannot be unpacked to its end: `fault` says why. What is missing
-/// and the record that it cut, if it did, are one piece in quarantine.
-pub fn decode_until(fault: &str, object: &str, bytes: &[u8], bodies: &dyn Bodies, now: i64) -> Decoded {
-    let mut sink = Sink::for_object(now, bytes.len());
-    sink.ends_with(fault);
-    if bytes.is_empty() {
-        return sink.finish(object);
+/// The same for an object among others in one sink. When it could not be unpacked to its end, `fault` says why, and `bytes` are
+/// those before it: what is missing and the record that it cut, if it did, are one piece in quarantine.
+pub fn decode_into(sink: &mut Sink, object: &str, bytes: &[u8], fault: Option<&str>, bodies: &dyn Bodies) -> Inventory {
+    sink.begin(bytes.len());
+    if let Some(fault) = fault {
+        sink.ends_with(fault);
     }
-    read(object, bytes, bodies, sink)
+    if fault.is_none() || !bytes.is_empty() {
+        read(object, bytes, bodies, sink);
+    }
+    sink.end(object)
 }
 
-fn read(object: &str, bytes: &[u8], bodies: &dyn Bodies, mut sink: Sink) -> Decoded {
+fn read(object: &str, bytes: &[u8], bodies: &dyn Bodies, sink: &mut Sink) {
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        sink.foreign("empty");
-        return sink.finish(object);
+        return sink.foreign("empty");
     }
     if is_body(object) {
-        sink.foreign("body of a model invocation, read with its record");
-        return sink.finish(object);
+        return sink.foreign("body of a model invocation, read with its record");
     }
     if bytes.starts_with(b"PAR1") {
-        if !vpcflow::parquet(&Bytes::copy_from_slice(bytes), &mut sink) {
+        if !vpcflow::parquet(&Bytes::copy_from_slice(bytes), sink) {
             sink.foreign("Parquet of another kind");
         }
-        return sink.finish(object);
+        return;
     }
     if let Some(packed) = packed(bytes) {
-        sink.quarantine(None, 0, bytes, packed);
-        return sink.finish(object);
+        return sink.quarantine(None, 0, bytes, packed);
     }
     let document = Document::new(bytes);
     if flow::is_flow_log(document.view().text) {
-        match document.whole() {
-            Some(text) => vpcflow::utf8(text, &mut sink),
-            None => vpcflow::text(document.original(), &mut sink),
-        }
-        return sink.finish(object);
+        return match document.whole() {
+            Some(text) => vpcflow::utf8(text, sink),
+            None => vpcflow::text(document.original(), sink),
+        };
     }
     let mut walk = Walk::new(sink, object, bodies);
     walk.stream(document.view());
-    walk.finish()
+    walk.finish();
 }
 
 /// True for the objects in which Amazon Bedrock keeps bodies that are too large for a record.

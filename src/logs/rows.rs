@@ -4,13 +4,14 @@ mod builder;
 mod room;
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::{
     ArrayBuilder, ArrayRef, BooleanArray, Int64Builder, PrimitiveBuilder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder, new_null_array,
 };
-use datafusion::arrow::compute::filter;
+use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, SchemaRef};
 
 use crate::table::Table;
@@ -40,7 +41,8 @@ impl<'a> From<Option<&'a str>> for Cell<'a> {
     }
 }
 
-/// Rows of one table, built record by record.
+/// Rows of one table, built record by record, object after object: rows of small objects share batches. A batch has a
+/// hundred columns, and thousands of batches of a few rows would cost more than their rows.
 ///
 /// Fill the columns of the current row in any order, then call [`Rows::finish`]; columns that were not filled become
 /// null. A column that is filled twice keeps its first value, as in JSON objects that repeat a key.
@@ -53,6 +55,7 @@ pub struct Rows {
     time: TimestampMicrosecondBuilder,
     record: Int64Builder,
     ids: Vec<u128>,
+    owners: Owners,
     full: VecDeque<Full>,
     seen: HashMap<u128, u64>,
     bytes: usize,
@@ -61,12 +64,30 @@ pub struct Rows {
     object_size: usize,
 }
 
-/// A batch that is complete but for the name of its object.
+/// A batch that is complete but for the name of the object that has not ended.
 #[derive(Debug)]
 struct Full {
     arrays: Vec<ArrayRef>,
     record: ArrayRef,
     ids: Vec<u128>,
+    owners: Owners,
+    discarded: Vec<usize>,
+}
+
+/// Whose rows those of a batch are, up to the object that has not ended.
+#[derive(Debug)]
+struct Owners {
+    names: StringBuilder,
+    shares: Vec<Share>,
+}
+
+/// The rows of one object in a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Share {
+    /// The number that was given at the object's end.
+    pub object: usize,
+    /// Its rows.
+    pub rows: Range<usize>,
 }
 
 /// Rows that are complete: a batch in the table's stored schema, and each row's identity.
@@ -90,6 +111,7 @@ impl Rows {
             time: TimestampMicrosecondBuilder::with_capacity(0).with_timezone("UTC"),
             record: Int64Builder::with_capacity(0),
             ids: Vec::new(),
+            owners: Owners::none(),
             full: VecDeque::new(),
             seen: HashMap::new(),
             bytes: 0,
@@ -99,18 +121,31 @@ impl Rows {
         }
     }
 
-    /// The same for an object of `size` bytes, with the room that its rows will probably need.
-    pub fn for_object(table: &'static Table, size: usize) -> Self {
-        let mut rows = Self::new(table);
-        rows.object_size = size;
-        let count = room::make(table, size, &mut rows.columns);
-        rows.time = TimestampMicrosecondBuilder::with_capacity(count).with_timezone("UTC");
-        rows.record = Int64Builder::with_capacity(count);
-        rows.ids.reserve(count);
-        rows
+    /// Begins an object of `size` bytes, with the room that its rows will probably need. A large one has batches of its own.
+    pub fn begin(&mut self, size: usize) {
+        if size.max(self.object_size) >= room::SMALL {
+            self.close();
+        }
+        self.object_size = size;
+        let count = room::make(self.table, size, &mut self.columns);
+        if count > 0 {
+            self.time = TimestampMicrosecondBuilder::with_capacity(count).with_timezone("UTC");
+            self.record = Int64Builder::with_capacity(count);
+            self.ids.reserve(count);
+        }
     }
 
-    /// Number of finished rows that were not taken yet.
+    /// Ends an object: rows that were finished since the last one ended are its own. `number` tells it from the others.
+    pub fn end(&mut self, object: &str, number: usize) {
+        self.discard();
+        for full in &mut self.full {
+            full.owners.end(object, number, full.ids.len());
+        }
+        self.owners.end(object, number, self.ids.len());
+        self.seen.clear();
+    }
+
+    /// Number of finished rows that were not taken yet, discarded ones included.
     pub fn len(&self) -> usize {
         self.ids.len() + self.full.iter().map(|full| full.ids.len()).sum::<usize>()
     }
@@ -236,24 +271,33 @@ impl Rows {
         }
     }
 
-    /// The next batch of finished rows, read from `object`: call until `None`, which also makes the rows empty.
+    /// The next batch of finished rows, read from `object` alone: call until `None`, which also makes the rows empty.
     pub fn take(&mut self, object: &str) -> Option<Batch> {
-        self.discard();
+        self.end(object, 0);
+        self.take_shared().map(|(batch, _)| batch)
+    }
+
+    /// The next batch of the objects that ended, and whose its rows are.
+    pub fn take_shared(&mut self) -> Option<(Batch, Vec<Share>)> {
         self.close();
-        let Some(full) = self.full.pop_front() else {
-            self.seen.clear();
-            return None;
-        };
-        let count = full.ids.len();
-        let mut objects = StringBuilder::with_capacity(0, 0);
-        objects.append_value_n(object, count);
+        let mut full = self.full.pop_front()?;
         let mut arrays = full.arrays;
-        arrays.push(Arc::new(objects.finish()));
+        arrays.push(Arc::new(full.owners.names.finish()));
         arrays.push(full.record);
-        match RecordBatch::try_new(schema(self.table), arrays) {
-            Ok(rows) => Some(Batch { table: self.table, rows, ids: full.ids }),
+        let rows = RecordBatch::try_new(schema(self.table), arrays);
+        let mut batch = match rows {
+            Ok(rows) => Batch { table: self.table, rows, ids: full.ids },
             Err(error) => unreachable!("columns are built from the schema: {error}"),
+        };
+        let mut shares = full.owners.shares;
+        if !full.discarded.is_empty() {
+            batch.drop_rows(&full.discarded);
+            for share in &mut shares {
+                share.drop_rows(&full.discarded);
+            }
+            shares.retain(|share| !share.rows.is_empty());
         }
+        Some((batch, shares))
     }
 
     /// Makes a batch of the rows under construction.
@@ -275,13 +319,16 @@ impl Rows {
             });
         }
         let record: ArrayRef = Arc::new(self.record.finish());
-        let mut full = Full { arrays, record, ids: std::mem::take(&mut self.ids) };
+        let full = Full {
+            arrays,
+            record,
+            ids: std::mem::take(&mut self.ids),
+            owners: std::mem::replace(&mut self.owners, Owners::none()),
+            discarded: std::mem::take(&mut self.discarded),
+        };
         self.bytes = 0;
         self.lengths.fill(0);
-        if !self.discarded.is_empty() {
-            full.drop_rows(&std::mem::take(&mut self.discarded));
-        }
-        if !full.ids.is_empty() {
+        if full.discarded.len() < count {
             self.full.push_back(full);
         }
     }
@@ -301,18 +348,38 @@ fn fill<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, row: usize, va
     true
 }
 
-impl Full {
+impl Owners {
+    fn none() -> Self {
+        Owners { names: StringBuilder::with_capacity(0, 0), shares: Vec::new() }
+    }
+
+    /// Of the first `rows` rows, those that are nobody's yet are this object's.
+    fn end(&mut self, object: &str, number: usize, rows: usize) {
+        let from = self.names.len();
+        if from < rows {
+            self.names.append_value_n(object, rows - from);
+            self.shares.push(Share { object: number, rows: from..rows });
+        }
+    }
+}
+
+impl Share {
+    /// What is left when the rows at these places, which are in order, are removed from the batch.
+    fn drop_rows(&mut self, places: &[usize]) {
+        let before = |row: usize| places.partition_point(|place| *place < row);
+        self.rows = self.rows.start - before(self.rows.start)..self.rows.end - before(self.rows.end);
+    }
+}
+
+impl Batch {
     /// Removes the rows at these places, which are in order.
     fn drop_rows(&mut self, places: &[usize]) {
         let keep: Vec<bool> = (0..self.ids.len()).map(|row| places.binary_search(&row).is_err()).collect();
         let mut kept = keep.iter();
         self.ids.retain(|_| kept.next().copied().unwrap_or(true));
-        let keep = BooleanArray::from(keep);
-        for array in self.arrays.iter_mut().chain([&mut self.record]) {
-            match filter(array, &keep) {
-                Ok(rest) => *array = rest,
-                Err(error) => unreachable!("the filter is as long as the columns: {error}"),
-            }
+        match filter_record_batch(&self.rows, &BooleanArray::from(keep)) {
+            Ok(rows) => self.rows = rows,
+            Err(error) => unreachable!("the filter is as long as the columns: {error}"),
         }
     }
 }
@@ -412,6 +479,30 @@ mod tests {
         assert_eq!((batch.ids.as_slice(), batch.rows.num_rows()), (&[11][..], 1));
         assert!(batch.rows.column(1).is_null(0) && batch.rows.column(3).is_null(0));
         assert_eq!(batch.rows.column(2).as_primitive::<Int64Type>().value(0), 7);
+    }
+
+    #[test]
+    fn small_objects_share_a_batch_and_large_ones_do_not() {
+        let mut rows = Rows::new(&TABLE);
+        for (number, size) in [10, 20, room::SMALL, 30, 40].into_iter().enumerate() {
+            rows.begin(size);
+            for row in 0..=number {
+                rows.text(0, "half a record");
+                rows.discard();
+                rows.long(1, row as i64);
+                rows.finish(0, row as u64, row as u128);
+            }
+            rows.end(&format!("object {number}"), number);
+        }
+        let mut seen = Vec::new();
+        while let Some((batch, shares)) = rows.take_shared() {
+            let names = batch.rows.column(5).as_string::<i32>();
+            for Share { object, rows } in shares {
+                assert!(rows.clone().all(|row| names.value(row) == format!("object {object}")), "{names:?}");
+                seen.push((object, rows, batch.ids.len()));
+            }
+        }
+        assert_eq!(seen, [(0, 0..1, 3), (1, 1..3, 3), (2, 0..3, 3), (3, 0..4, 9), (4, 4..9, 9)]);
     }
 
     #[test]

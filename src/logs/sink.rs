@@ -1,6 +1,6 @@
-//! Where decoders put what they find in one object: rows, quarantine, foreign records, and their counts.
+//! Where decoders put what they find in objects: rows, quarantine, foreign records, and their counts.
 
-use super::rows::{Batch, Rows};
+use super::rows::{Batch, Rows, Share};
 use super::{LOG_TYPES, LogType};
 use crate::table::{Column, Kind, Table, column, searched};
 
@@ -39,20 +39,20 @@ pub struct Counts {
     pub quarantined: u64,
 }
 
-/// Collects what one object holds.
+/// Collects what objects hold, one after the other.
 #[derive(Debug)]
 pub struct Sink {
+    /// Rows per log type, which objects share.
     rows: Vec<Option<Rows>>,
+    /// Objects that ended.
+    objects: usize,
+    found: Inventory,
     quarantine: Option<Rows>,
     /// What was quarantined last, as long as nothing comes after it: a fault may have cut it.
     last: Option<Piece>,
     /// Highest index of anything seen so far, and one more.
     next: u64,
     fault: Option<String>,
-    counts: Vec<Counts>,
-    unrecognised: Counts,
-    foreign: u64,
-    foreign_kind: Option<&'static str>,
     now: i64,
     object_size: usize,
 }
@@ -72,6 +72,13 @@ struct Piece {
 pub struct Decoded {
     /// Rows per log type, in the order of [`LOG_TYPES`]; none for those that have no rows, several for large objects.
     pub batches: Vec<Batch>,
+    /// Everything else.
+    pub found: Inventory,
+}
+
+/// What one object held, apart from rows.
+#[derive(Debug)]
+pub struct Inventory {
     /// Quarantined records, if any.
     pub quarantine: Option<Batch>,
     /// Counts per log type, in the order of [`LOG_TYPES`].
@@ -84,27 +91,40 @@ pub struct Decoded {
     pub foreign_kind: Option<&'static str>,
 }
 
+impl Inventory {
+    fn new() -> Self {
+        Inventory {
+            quarantine: None,
+            counts: vec![Counts::default(); LOG_TYPES.len()],
+            unrecognised: Counts::default(),
+            foreign: 0,
+            foreign_kind: None,
+        }
+    }
+}
+
 impl Sink {
     /// An empty sink. `now` (microseconds UTC) is the time that quarantined records carry.
     pub fn new(now: i64) -> Self {
         Sink {
             rows: LOG_TYPES.iter().map(|_| None).collect(),
+            objects: 0,
+            found: Inventory::new(),
             quarantine: None,
             last: None,
             next: 0,
             fault: None,
-            counts: vec![Counts::default(); LOG_TYPES.len()],
-            unrecognised: Counts::default(),
-            foreign: 0,
-            foreign_kind: None,
             now,
             object_size: 0,
         }
     }
 
-    /// The same for an object of `size` bytes: rows get the room that they will probably need.
-    pub fn for_object(now: i64, size: usize) -> Self {
-        Sink { object_size: size, ..Self::new(now) }
+    /// Begins an object of `size` bytes: rows get the room that they will probably need.
+    pub fn begin(&mut self, size: usize) {
+        self.object_size = size;
+        for rows in self.rows.iter_mut().flatten() {
+            rows.begin(size);
+        }
     }
 
     /// Says why the object could not be unpacked to its end. That is one piece in quarantine: the one that was quarantined
@@ -123,18 +143,22 @@ impl Sink {
     ) {
         let Some(place) = place_of(log) else { return };
         let size = self.object_size;
-        let rows = self.rows[place].get_or_insert_with(|| Rows::for_object(log.table, size));
+        let rows = self.rows[place].get_or_insert_with(|| {
+            let mut rows = Rows::new(log.table);
+            rows.begin(size);
+            rows
+        });
         let outcome = if bytes.len() > LARGEST_RECORD {
             Err(format!("larger than the {} MiB that a record may have", LARGEST_RECORD >> 20))
         } else {
             decode(rows)
         };
-        self.counts[place].read += 1;
+        self.found.counts[place].read += 1;
         match outcome {
             Ok(()) => self.pass(index + 1),
             Err(reason) => {
                 rows.discard();
-                self.counts[place].quarantined += 1;
+                self.found.counts[place].quarantined += 1;
                 let (start, length) = (start_of(bytes).to_vec(), Some(bytes.len()));
                 self.keep(Piece { log: Some(log), index, start, length, reason });
             }
@@ -157,8 +181,8 @@ impl Sink {
     ) {
         let place = log.and_then(place_of);
         let counts = match place {
-            Some(place) => &mut self.counts[place],
-            None => &mut self.unrecognised,
+            Some(place) => &mut self.found.counts[place],
+            None => &mut self.found.unrecognised,
         };
         counts.read += 1;
         counts.quarantined += 1;
@@ -168,36 +192,48 @@ impl Sink {
     /// Counts a record that is readable but none of our logs.
     pub fn foreign(&mut self, kind: &'static str) {
         self.pass(self.next);
-        self.foreign += 1;
-        self.foreign_kind.get_or_insert(kind);
+        self.found.foreign += 1;
+        self.found.foreign_kind.get_or_insert(kind);
     }
 
-    /// True when nothing at all was found yet.
+    /// True when nothing at all was found in the object yet.
     pub fn is_empty(&self) -> bool {
-        self.foreign == 0 && self.unrecognised.read == 0 && self.counts.iter().all(|c| c.read == 0)
+        self.found.foreign == 0 && self.found.unrecognised.read == 0 && self.found.counts.iter().all(|c| c.read == 0)
     }
 
-    /// Ends the object.
-    pub fn finish(mut self, object: &str) -> Decoded {
+    /// Ends an object.
+    pub fn end(&mut self, object: &str) -> Inventory {
         if let Some(fault) = self.fault.take() {
             match &mut self.last {
                 Some(piece) => piece.reason = format!("{}; {fault}", piece.reason),
                 None => {
-                    self.unrecognised.read += 1;
-                    self.unrecognised.quarantined += 1;
+                    self.found.unrecognised.read += 1;
+                    self.found.unrecognised.quarantined += 1;
                     self.keep(Piece { log: None, index: self.next, start: Vec::new(), length: None, reason: fault });
                 }
             }
         }
         self.pass(self.next);
-        Decoded {
-            batches: self.rows.iter_mut().flatten().flat_map(|rows| std::iter::from_fn(|| rows.take(object))).collect(),
-            quarantine: self.quarantine.and_then(|mut rows| rows.take(object)),
-            counts: self.counts,
-            unrecognised: self.unrecognised,
-            foreign: self.foreign,
-            foreign_kind: self.foreign_kind,
+        self.next = 0;
+        for rows in self.rows.iter_mut().flatten() {
+            rows.end(object, self.objects);
         }
+        self.objects += 1;
+        let mut found = std::mem::replace(&mut self.found, Inventory::new());
+        found.quarantine = self.quarantine.take().and_then(|mut rows| rows.take(object));
+        found
+    }
+
+    /// Rows of all objects, in the order of [`LOG_TYPES`], and whose they are: objects are numbered from 0 as they ended.
+    pub fn take(&mut self) -> Vec<(Batch, Vec<Share>)> {
+        self.objects = 0;
+        self.rows.iter_mut().flatten().flat_map(|rows| std::iter::from_fn(|| rows.take_shared())).collect()
+    }
+
+    /// Ends the only object.
+    pub fn finish(mut self, object: &str) -> Decoded {
+        let found = self.end(object);
+        Decoded { batches: self.take().into_iter().map(|(batch, _)| batch).collect(), found }
     }
 
     /// Something else follows what was quarantined last; the next index is at least `next`.

@@ -1,15 +1,17 @@
 //! Objects from bytes to rows: load, hash, unpack, decode. Runs on the thread pool.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
-use super::stretch::{Stretch, share};
 use crate::findings::hex;
 use crate::intake::Fetched;
 use crate::intake::bodies::BodyReader;
 use crate::intake::unpack::unpack;
 use crate::logs::framing;
 use crate::logs::rows::Batch;
-use crate::logs::sink::Counts;
+use crate::logs::sink::{Counts, Inventory, Sink};
 use crate::logs::{Bodies, LOG_TYPES};
 
 /// What one object held.
@@ -34,78 +36,67 @@ pub struct Content {
     pub unpacked: u64,
     /// Its rows, in the order of [`LOG_TYPES`].
     pub rows: Vec<Stretch>,
-    /// Quarantined records, if any.
-    pub quarantine: Option<Batch>,
-    /// Counts per log type, in the order of [`LOG_TYPES`].
-    pub counts: Vec<Counts>,
-    /// Records that were quarantined before their log type was known.
-    pub unrecognised: Counts,
-    /// Readable records that are none of our logs.
-    pub foreign: u64,
-    /// What the first foreign record was, in a few words.
-    pub foreign_kind: Option<&'static str>,
+    /// Everything else that was found.
+    pub found: Inventory,
     /// What was wrong with the object as a whole.
     pub problem: Option<String>,
 }
 
-/// Reads several objects, whose rows share batches. The other arguments are those of [`read`].
+/// The rows of one object and log: a part of a batch.
+#[derive(Debug, Clone)]
+pub struct Stretch {
+    /// The batch, which other objects may have rows in.
+    pub batch: Arc<Batch>,
+    /// Its rows that belong to the object.
+    pub rows: Range<usize>,
+}
+
+/// Reads several objects, whose rows share batches. `limit` bounds the size of each after decompression; `now` (microseconds
+/// UTC) dates quarantined records.
 pub fn read_all(group: Vec<Fetched>, limit: u64, bodies: &BodyReader, now: i64) -> Vec<ReadObject> {
-    let mut objects: Vec<ReadObject> = Vec::with_capacity(group.len());
-    let mut rows: Vec<(usize, Batch)> = Vec::new();
-    for fetched in group {
-        let (object, batches) = read(fetched, limit, bodies, now);
-        rows.extend(batches.into_iter().map(|batch| (objects.len(), batch)));
-        objects.push(object);
-    }
-    rows.sort_by_key(|(_, batch)| LOG_TYPES.iter().position(|log| std::ptr::eq(log.table, batch.table)));
-    let (owners, batches): (Vec<usize>, Vec<Batch>) = rows.into_iter().unzip();
-    for (owner, stretch) in owners.into_iter().zip(share(batches)) {
-        if let Some(ReadObject { content: Ok(content), .. }) = objects.get_mut(owner) {
-            content.rows.push(stretch);
+    let mut sink = Sink::new(now);
+    let mut objects: Vec<ReadObject> =
+        group.into_iter().map(|fetched| read(fetched, limit, bodies, &mut sink)).collect();
+    let mut opened: Vec<&mut Content> = objects.iter_mut().filter_map(|object| object.content.as_mut().ok()).collect();
+    for (batch, shares) in sink.take() {
+        let batch = Arc::new(batch);
+        for share in shares {
+            if let Some(content) = opened.get_mut(share.object) {
+                content.rows.push(Stretch { batch: batch.clone(), rows: share.rows });
+            }
         }
     }
     objects
 }
 
-/// Reads one object; its rows come beside it. `limit` bounds its size after decompression; `now` (microseconds UTC) dates
-/// quarantined records.
-fn read(fetched: Fetched, limit: u64, bodies: &BodyReader, now: i64) -> (ReadObject, Vec<Batch>) {
+/// Reads one object, whose rows stay in the sink.
+fn read(fetched: Fetched, limit: u64, bodies: &BodyReader, sink: &mut Sink) -> ReadObject {
     let (found, packed) = match fetched.load() {
         Ok(loaded) => loaded,
         Err((found, reason)) => {
-            let object = ReadObject { uri: found.uri, version: found.version, size: found.size, content: Err(reason) };
-            return (object, Vec::new());
+            return ReadObject { uri: found.uri, version: found.version, size: found.size, content: Err(reason) };
         }
     };
     let sha256 = hex(&Sha256::digest(&packed));
     let size = packed.len() as u64;
     let unpacked = unpack(packed, limit);
     let neighbours = Neighbours { bodies, object: &found.uri };
-    let decoded = match &unpacked.problem {
-        None => framing::decode(&found.uri, &unpacked.bytes, &neighbours, now),
-        Some(fault) => framing::decode_until(fault, &found.uri, &unpacked.bytes, &neighbours, now),
-    };
     let content = Content {
         sha256,
         unpacked: unpacked.bytes.len() as u64,
         rows: Vec::new(),
-        quarantine: decoded.quarantine,
-        counts: decoded.counts,
-        unrecognised: decoded.unrecognised,
-        foreign: decoded.foreign,
-        foreign_kind: decoded.foreign_kind,
+        found: framing::decode_into(sink, &found.uri, &unpacked.bytes, unpacked.problem.as_deref(), &neighbours),
         problem: unpacked.problem,
     };
-    let object = ReadObject { uri: found.uri, version: found.version, size, content: Ok(content) };
-    (object, decoded.batches)
+    ReadObject { uri: found.uri, version: found.version, size, content: Ok(content) }
 }
 
 impl Content {
     /// Counts of everything in the object, and the names of the logs found.
     pub fn total(&self) -> (Counts, String) {
-        let mut total = self.unrecognised;
+        let mut total = self.found.unrecognised;
         let mut names = Vec::new();
-        for (log, counts) in LOG_TYPES.iter().zip(&self.counts) {
+        for (log, counts) in LOG_TYPES.iter().zip(&self.found.counts) {
             total.read += counts.read;
             total.quarantined += counts.quarantined;
             if counts.read > 0 {

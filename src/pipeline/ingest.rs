@@ -9,8 +9,7 @@ use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::decode::{self, ReadObject};
-use super::stretch::Stretch;
+use super::decode::{self, ReadObject, Stretch};
 use super::summary::{Kept, Summary};
 use crate::error::{Error, Result};
 use crate::intake::bodies::BodyReader;
@@ -274,8 +273,8 @@ impl<'a> Walk<'a> {
             logs,
             read: total.read,
             quarantined: total.quarantined,
-            foreign: content.foreign,
-            foreign_kind: content.foreign_kind,
+            foreign: content.found.foreign,
+            foreign_kind: content.found.foreign_kind,
             ..ObjectRow::default()
         };
         let mut kept = vec![Kept::default(); LOG_TYPES.len()];
@@ -287,12 +286,12 @@ impl<'a> Walk<'a> {
             row.stored += stored.stored;
             row.duplicates += stored.duplicates;
         }
-        if let Some(batch) = content.quarantine.take() {
+        if let Some(batch) = content.found.quarantine.take() {
             self.quarantine.push_all(batch);
         }
         row.sha256 = content.sha256;
         row.problem = content.problem;
-        self.waiting.add(&row, &content.counts, &kept);
+        self.waiting.add(&row, &content.found.counts, &kept);
         self.objects.push(row);
         Ok(())
     }

@@ -4,7 +4,6 @@ mod decode;
 mod findings;
 pub mod follow;
 mod ingest;
-mod stretch;
 pub mod summary;
 
 pub use findings::{Kept, Shelved, Span};

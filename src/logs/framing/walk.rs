@@ -5,7 +5,7 @@ use super::foreign;
 use super::recovery::{Recovery, resembles};
 use crate::logs::cloudtrail::{self, Recognised, Record};
 use crate::logs::json::{CONTROL, Fault, Scanner, Value};
-use crate::logs::sink::{Decoded, Sink, start_of};
+use crate::logs::sink::{Sink, start_of};
 use crate::logs::vpcflow::Format;
 use crate::logs::{Bodies, LogType, bedrock};
 
@@ -32,7 +32,7 @@ pub(super) enum Found {
 
 /// The state of the walk over one object.
 pub(super) struct Walk<'w> {
-    pub sink: Sink,
+    pub sink: &'w mut Sink,
     pub index: u64,
     /// What was found inside the envelope at hand that is none of our logs.
     pub kind: Option<&'static str>,
@@ -55,7 +55,7 @@ struct Unclear {
 }
 
 impl<'w> Walk<'w> {
-    pub fn new(sink: Sink, object: &'w str, bodies: &'w dyn Bodies) -> Self {
+    pub fn new(sink: &'w mut Sink, object: &'w str, bodies: &'w dyn Bodies) -> Self {
         Walk {
             sink,
             index: 0,
@@ -327,7 +327,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Ends the walk: what was unclear is judged by what the object turned out to be.
-    pub fn finish(mut self) -> Decoded {
+    pub fn finish(self) {
         if self.last.is_some() {
             for piece in &self.unclear {
                 self.sink.quarantine_start(self.last, piece.index, &piece.start, piece.length, &piece.why);
@@ -341,7 +341,6 @@ impl<'w> Walk<'w> {
         if self.sink.is_empty() {
             self.sink.foreign("no records");
         }
-        self.sink.finish(self.object)
     }
 }
 

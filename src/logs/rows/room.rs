@@ -11,7 +11,7 @@ use super::{BATCH_BYTES, BATCH_ROWS};
 use crate::table::Table;
 
 /// Objects below this size are not worth it.
-const SMALL: usize = 64 << 10;
+pub(super) const SMALL: usize = 64 << 10;
 /// Shares count this many parts of an object.
 const WHOLE: u64 = 1 << 16;
 
