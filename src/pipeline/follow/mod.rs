@@ -5,6 +5,7 @@
 //! to the channels, which know what they have. So nothing is lost and nothing comes twice, whenever the process ends.
 
 mod again;
+mod backstage;
 mod judge;
 mod memo;
 mod revisits;
@@ -40,6 +41,7 @@ use crate::intake::arrivals::{Arrival, Arrivals};
 use crate::lake::{Journal, Lake};
 use crate::outputs::channels::Channels;
 use again::Again;
+use backstage::Backstage;
 use judge::{Judge, Settler};
 use settling::Running;
 use turn::{TURN_OBJECTS, gather};
@@ -129,6 +131,7 @@ async fn walk(rooms: Rooms, how: &Follow, board: &Board, stop: Stop) -> Result<(
     let journal = lake.begin_in_spans(SPAN).await?;
     let judge = Judge::resume(&lake, &journal, rules, tuning, how).await?;
     let settler = judge.settler(&lake, SPAN).await?;
+    let backstage = Backstage::open(how.engine.threads)?;
     let told = match channels.position() {
         Some(position) => position,
         None => journal.position()?.get(FINDINGS.name).copied().unwrap_or_default(),
@@ -144,6 +147,7 @@ async fn walk(rooms: Rooms, how: &Follow, board: &Board, stop: Stop) -> Result<(
         judge,
         channels,
         told,
+        backstage,
         settler: Some(settler),
         running: None,
         settled: Instant::now(),
@@ -174,6 +178,7 @@ struct Follower<'a> {
     channels: Channels,
     /// Version of the findings table up to which the channels were told.
     told: u64,
+    backstage: Backstage,
     /// What settles, when it is not at it.
     settler: Option<Settler>,
     running: Option<Running>,
@@ -352,7 +357,7 @@ impl Follower<'_> {
         }
         self.compacted = Instant::now();
         let lake = self.lake.clone();
-        self.compacting = Some(tokio::spawn(async move {
+        self.compacting = Some(self.backstage.handle().spawn(async move {
             // A commit of the loop may be faster; the next compaction takes these files too.
             if let Err(error) = lake.compact().await {
                 tracing::info!(error = %error.to_string().escape_debug(), "small files stay for now");

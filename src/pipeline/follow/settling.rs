@@ -40,10 +40,10 @@ impl Follower<'_> {
             return false;
         };
         let minutes = std::mem::take(&mut due.minutes);
-        let runtime = tokio::runtime::Handle::current();
+        let backstage = self.backstage.handle().clone();
         let (wanted, unwanted) = oneshot::channel();
-        let task = tokio::task::spawn_blocking(move || {
-            let outcome = runtime.block_on(async {
+        let task = self.backstage.handle().spawn_blocking(move || {
+            let outcome = backstage.block_on(async {
                 tokio::select! {
                     outcome = settler.settle(due) => Some(outcome),
                     _ = unwanted => None,
