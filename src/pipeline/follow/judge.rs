@@ -23,6 +23,9 @@ use crate::lake::{Journal, Lake, Position};
 use crate::logs::LOG_TYPES;
 use crate::pipeline::findings::{Kept, Shelved, Span};
 
+/// What arrives is judged with one part of the memory, while rules settle with another.
+const POOLS: usize = 2;
+
 /// Rules over a lake that grows.
 #[derive(Debug)]
 pub struct Judge {
@@ -61,7 +64,8 @@ impl Judge {
         tuning: Tuning,
         how: &Follow,
     ) -> Result<Judge> {
-        let (settings, prices) = (how.engine.clone(), how.prices.clone());
+        let settings = Settings { memory: how.engine.memory / POOLS, ..how.engine.clone() };
+        let prices = how.prices.clone();
         let memo = Memo::load(lake).await?;
         let mut revisits = Revisits::default();
         for rule in &rules {
