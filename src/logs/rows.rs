@@ -1,21 +1,23 @@
 //! Rows under construction: one Arrow builder per column of a table, filled in any order, null where nothing was said.
 
 mod builder;
+mod owners;
 mod room;
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanArray, Int64Builder, PrimitiveBuilder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder, new_null_array,
+    ArrayBuilder, ArrayRef, BooleanArray, Int64Builder, PrimitiveBuilder, RecordBatch, TimestampMicrosecondBuilder,
+    new_null_array,
 };
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, SchemaRef};
 
 use crate::table::Table;
 use builder::Builder;
+use owners::Owners;
+pub use owners::Share;
 
 /// Rows per batch. Larger batches would let an object with millions of rows overflow the 32-bit offsets of a text column
 /// (`_object` repeats the URI in every row); smaller ones cost more copies of the schema.
@@ -72,22 +74,6 @@ struct Full {
     ids: Vec<u128>,
     owners: Owners,
     discarded: Vec<usize>,
-}
-
-/// Whose rows those of a batch are, up to the object that has not ended.
-#[derive(Debug)]
-struct Owners {
-    names: StringBuilder,
-    shares: Vec<Share>,
-}
-
-/// The rows of one object in a batch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Share {
-    /// The number that was given at the object's end.
-    pub object: usize,
-    /// Its rows.
-    pub rows: Range<usize>,
 }
 
 /// Rows that are complete: a batch in the table's stored schema, and each row's identity.
@@ -292,10 +278,7 @@ impl Rows {
         let mut shares = full.owners.shares;
         if !full.discarded.is_empty() {
             batch.drop_rows(&full.discarded);
-            for share in &mut shares {
-                share.drop_rows(&full.discarded);
-            }
-            shares.retain(|share| !share.rows.is_empty());
+            owners::drop_rows(&mut shares, &full.discarded);
         }
         Some((batch, shares))
     }
@@ -346,29 +329,6 @@ fn fill<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, row: usize, va
     }
     builder.append_value(value);
     true
-}
-
-impl Owners {
-    fn none() -> Self {
-        Owners { names: StringBuilder::with_capacity(0, 0), shares: Vec::new() }
-    }
-
-    /// Of the first `rows` rows, those that are nobody's yet are this object's.
-    fn end(&mut self, object: &str, number: usize, rows: usize) {
-        let from = self.names.len();
-        if from < rows {
-            self.names.append_value_n(object, rows - from);
-            self.shares.push(Share { object: number, rows: from..rows });
-        }
-    }
-}
-
-impl Share {
-    /// What is left when the rows at these places, which are in order, are removed from the batch.
-    fn drop_rows(&mut self, places: &[usize]) {
-        let before = |row: usize| places.partition_point(|place| *place < row);
-        self.rows = self.rows.start - before(self.rows.start)..self.rows.end - before(self.rows.end);
-    }
 }
 
 impl Batch {
