@@ -73,6 +73,11 @@ fn exit_codes_are_those_that_the_help_promises() {
     let talk = String::from_utf8_lossy(&wrong.stderr);
     assert_eq!(wrong.status.code(), Some(2));
     assert_eq!(talk, format!("error: {}: there is no such file or folder; check the path\n", nowhere.display()));
+    let many: Vec<String> =
+        (0..52).map(|number| folder.path().join(format!("none-{number}")).display().to_string()).collect();
+    let arguments: Vec<&str> = many.iter().map(String::as_str).chain(["--lake", nowhere.to_str().unwrap()]).collect();
+    let talk = run(&[&["hunt"], &arguments[..]].concat()).stderr;
+    assert!(String::from_utf8_lossy(&talk).lines().last().is_some_and(|line| line.starts_with("error: and 2 more")));
     let rules = folder.path().join("rules");
     put(&rules, "mine/typo.toml", b"titel = 'x'\n");
     let typo = run(&["hunt", "--lake", &place, "--rules", rules.to_str().unwrap()]);

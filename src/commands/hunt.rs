@@ -70,7 +70,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         let how = arguments.intake.limits.ingest(&config, &settings, &run_id)?;
         let read = pipeline::ingest(&lake, &intake, &arguments.intake.logs, &how, &bar).await?;
         if read.wrong_use && !lake.exists().await? {
-            return Err(Error::Usage(read.problems.join("\n")));
+            return Err(Error::Usage(summary::problems(&read).join("\n")));
         }
         (lake, Some(read))
     };

@@ -6,17 +6,22 @@ use crate::error::grouped;
 use crate::outputs::escape;
 use crate::pipeline::Summary;
 
+/// What could not be read: a line for each problem that is listed, and one for the others.
+pub fn problems(summary: &Summary) -> Vec<String> {
+    let mut lines = summary.problems.clone();
+    if summary.unlisted_problems > 0 {
+        lines.push(format!(
+            "and {} more; of objects that were opened: trailhound query \"SELECT _object, problem FROM objects WHERE problem IS NOT NULL\"",
+            grouped(summary.unlisted_problems)
+        ));
+    }
+    lines
+}
+
 /// Writes the figures of an ingest, and what could not be read.
 pub fn write(summary: &Summary, to: &mut dyn Write) -> Result<()> {
-    for problem in &summary.problems {
-        writeln!(to, "warning: {}", escape::terminal(problem))?;
-    }
-    if summary.unlisted_problems > 0 {
-        writeln!(
-            to,
-            "warning: and {} more; of objects that were opened: trailhound query \"SELECT _object, problem FROM objects WHERE problem IS NOT NULL\"",
-            grouped(summary.unlisted_problems)
-        )?;
+    for problem in problems(summary) {
+        writeln!(to, "warning: {}", escape::terminal(&problem))?;
     }
     writeln!(
         to,
