@@ -132,17 +132,22 @@ mod tests {
         }
     }
 
-    /// What is written of a warning with hostile text and of something finer.
-    fn logged(format: LogFormat, wanted: &str) -> String {
+    /// What is written of these events.
+    fn written(format: LogFormat, wanted: &str, events: impl FnOnce()) -> String {
         let kept = Kept::default();
         let to = kept.clone();
         let dispatch = dispatch(format, filter(wanted).unwrap(), move || to.clone());
-        tracing::dispatcher::with_default(&dispatch, || {
-            tracing::warn!(object = "a\n2026 ERROR forged \u{1b}[31m\u{202e}", count = 3, "cannot be\nread");
-            tracing::debug!("a detail");
-        });
+        tracing::dispatcher::with_default(&dispatch, events);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    /// What is written of a warning with hostile text and of something finer.
+    fn logged(format: LogFormat, wanted: &str) -> String {
+        written(format, wanted, || {
+            tracing::warn!(object = "a\n2026 ERROR forged \u{1b}[31m\u{202e}", count = 3, "cannot be\nread");
+            tracing::debug!("a detail");
+        })
     }
 
     #[test]
@@ -165,15 +170,11 @@ mod tests {
 
     #[test]
     fn quiet_leaves_errors_and_commits_that_meet_others_are_none() {
-        let kept = Kept::default();
-        let to = kept.clone();
-        let dispatch = dispatch(LogFormat::Text, filter(&ordinary(true)).unwrap(), move || to.clone());
-        tracing::dispatcher::with_default(&dispatch, || {
-            tracing::warn!("a warning");
+        assert!(logged(LogFormat::Text, &ordinary(true)).is_empty());
+        let text = written(LogFormat::Text, &ordinary(true), || {
             tracing::error!(target: COMMITS_LOG, "conflict detected");
             tracing::error!(target: "deltalake", "disk full");
         });
-        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
         assert!(text.contains("disk full") && text.lines().count() == 1, "{text}");
     }
 
