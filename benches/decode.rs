@@ -15,11 +15,6 @@ use serde::Deserialize;
 use sonic_rs::LazyValue;
 use trailhound::logs::{NoBodies, framing};
 
-/// The program's own.
-#[cfg(not(target_env = "msvc"))]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 const ROUNDS: usize = 7;
 const LARGEST_ARCHIVE: usize = 64 << 20;
 

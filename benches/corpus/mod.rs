@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
+#[cfg(not(target_env = "msvc"))]
+mod allocator;
 pub mod flows;
 pub mod invocations;
 
