@@ -23,6 +23,8 @@ mod usage;
 
 pub use self::ahead::{Ahead, is_key};
 
+use bumpalo::Bump;
+
 use self::body::{Body, Side};
 use self::invocation::Invocation;
 use self::json::Json;
@@ -150,7 +152,8 @@ pub fn recognise(record: &str) -> bool {
 /// bodies that cannot be read leave their columns null and their reason there. `index` is the place of the record in its
 /// object; bodies that were stored apart are asked of `bodies`.
 pub fn decode(rows: &mut Rows, index: u64, record: &str, _object: &str, bodies: &dyn Bodies) -> Result<(), String> {
-    store(rows, index, record, &parse::parse(record)?, bodies)
+    let arena = Bump::new();
+    store(rows, index, record, &parse::parse(record, &arena)?, bodies)
 }
 
 /// Fills and finishes the row of a record that was parsed.
@@ -158,8 +161,9 @@ fn store(rows: &mut Rows, index: u64, record: &str, json: &Json<'_>, bodies: &dy
     let mut fields = Record::read(json)?;
     let (input, input_found) = body::find(&mut fields, Side::Input, bodies);
     let (output, output_found) = body::find(&mut fields, Side::Output, bodies);
-    let input_apart = input.parse(&mut fields, Side::Input, input_found);
-    let output_apart = output.parse(&mut fields, Side::Output, output_found);
+    let arena = Bump::new();
+    let input_apart = input.parse(&mut fields, Side::Input, input_found, &arena);
+    let output_apart = output.parse(&mut fields, Side::Output, output_found, &arena);
 
     let mut invocation = Invocation::new();
     if let Some(body) = tree(&input, input_apart.as_ref()) {

@@ -16,7 +16,7 @@ use super::unknown;
 /// Reads a response body.
 pub(super) fn read<'t>(body: &'t Json<'t>, invocation: &mut Invocation<'t>) {
     match body {
-        Json::Text(text) => invocation.say(Kind::Text, text.as_ref()),
+        Json::Text(text) => invocation.say(Kind::Text, *text),
         Json::List(elements, _) => stream::read(elements, invocation),
         _ => {
             invocation.usage.read(body);

@@ -12,9 +12,9 @@ use super::unknown;
 /// Reads the content of the current message: text, one block, or a list of either.
 pub(super) fn content<'t>(content: &'t Json<'t>, invocation: &mut Invocation<'t>) {
     match content {
-        Json::Text(text) => invocation.say(Kind::Text, text.as_ref()),
+        Json::Text(text) => invocation.say(Kind::Text, *text),
         Json::List(items, _) => {
-            for item in items {
+            for item in *items {
                 block(item, invocation);
             }
         }
@@ -25,7 +25,7 @@ pub(super) fn content<'t>(content: &'t Json<'t>, invocation: &mut Invocation<'t>
 
 fn block<'t>(block: &'t Json<'t>, invocation: &mut Invocation<'t>) {
     if let Json::Text(text) = block {
-        return invocation.say(Kind::Text, text.as_ref());
+        return invocation.say(Kind::Text, *text);
     }
     let Some(kind) = block.text_of("type") else { return converse(block, invocation) };
     match kind {
@@ -53,7 +53,7 @@ fn block<'t>(block: &'t Json<'t>, invocation: &mut Invocation<'t>) {
 /// A block whose one key says what it is.
 fn converse<'t>(block: &'t Json<'t>, invocation: &mut Invocation<'t>) {
     for (key, value) in block.fields() {
-        match key.as_ref() {
+        match *key {
             "text" => say(Kind::Text, Some(value), invocation),
             "image" => media::add(Kind::Image, value, invocation),
             "document" | "searchResult" => media::add(Kind::Document, value, invocation),
@@ -112,7 +112,7 @@ pub(super) fn call_with<'t>(
 /// Arguments as JSON; OpenAI and Mistral write the JSON into a string.
 fn arguments<'t>(input: &'t Json<'t>) -> Cow<'t, str> {
     match input {
-        Json::Text(text) => Cow::Borrowed(text),
+        Json::Text(text) => Cow::Borrowed(*text),
         other => other.raw(),
     }
 }
@@ -141,7 +141,7 @@ fn result_text<'t>(content: &'t Json<'t>, invocation: &mut Invocation<'t>) -> Co
 
 fn result_item<'t>(item: &'t Json<'t>, invocation: &mut Invocation<'t>) -> Cow<'t, str> {
     if let Json::Text(text) = item {
-        return Cow::Borrowed(text);
+        return Cow::Borrowed(*text);
     }
     if let Some(text) = item.text_of("text") {
         return Cow::Borrowed(text);
@@ -162,7 +162,7 @@ fn result_item<'t>(item: &'t Json<'t>, invocation: &mut Invocation<'t>) -> Cow<'
 
 fn say<'t>(kind: Kind, text: Option<&'t Json<'t>>, invocation: &mut Invocation<'t>) {
     match text {
-        Some(Json::Text(text)) => invocation.say(kind, text.as_ref()),
+        Some(Json::Text(text)) => invocation.say(kind, *text),
         Some(other) => unknown::say(other, invocation),
         None => {}
     }

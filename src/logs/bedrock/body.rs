@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use bumpalo::Bump;
+
 use super::columns;
 use super::json::{Json, quote};
 use super::parse;
@@ -77,11 +79,17 @@ pub(super) fn find<'t>(record: &mut Record<'t>, side: Side, bodies: &dyn Bodies)
 impl Body<'_> {
     /// Parses a body that is a text of its own. A text that is no JSON is noted, and stays a plain string when the record
     /// itself holds it.
-    pub(super) fn parse(&self, record: &mut Record<'_>, side: Side, found: Found) -> Option<Json<'_>> {
+    pub(super) fn parse<'p>(
+        &'p self,
+        record: &mut Record<'_>,
+        side: Side,
+        found: Found,
+        arena: &'p Bump,
+    ) -> Option<Json<'p>> {
         let Body::Apart(text) = self else { return None };
-        match parse::parse_many(text) {
+        match parse::parse_many(text, arena) {
             Ok(json) => Some(json),
-            Err(_) if found == Found::Inline => Some(Json::Text(Cow::Borrowed(text))),
+            Err(_) if found == Found::Inline => Some(Json::Text(text)),
             Err(reason) => {
                 record.note(path(side), quote(&reason));
                 None
@@ -107,7 +115,7 @@ fn path(side: Side) -> &'static str {
 /// Text to parse when JSON was written into strings: the whole body, or the elements of a stream.
 fn apart<'t>(body: &'t Json<'t>) -> Option<Cow<'t, str>> {
     if let Json::Text(text) = body {
-        return text.trim_start().starts_with(['{', '[']).then_some(Cow::Borrowed(text.as_ref()));
+        return text.trim_start().starts_with(['{', '[']).then_some(Cow::Borrowed(*text));
     }
     let event = |item: &'t Json<'t>| {
         let text = item.text()?.trim_start();

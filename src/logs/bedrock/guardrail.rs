@@ -162,5 +162,5 @@ fn reasoning<'t>(finding: &'t Json<'t>, side: &'static str) -> Option<Hit<'t>> {
         score: None,
         threshold: None,
     };
-    (name != "valid").then_some(hit)
+    (*name != "valid").then_some(hit)
 }

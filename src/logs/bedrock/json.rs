@@ -1,9 +1,9 @@
-//! A JSON value as bodies need it: borrowed text, numbers and containers as they were written, tolerant access.
+//! A JSON value as bodies need it: text, numbers and containers as they were written, tolerant access.
 
 use std::borrow::Cow;
 
-/// A JSON value that borrows from its text.
-#[derive(Debug)]
+/// A JSON value that borrows from its text, and from the arena that it was read into.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Json<'t> {
     /// `null`.
     Null,
@@ -12,11 +12,11 @@ pub(super) enum Json<'t> {
     /// A number as written.
     Number(&'t str),
     /// A string, unescaped; lone surrogates became U+FFFD.
-    Text(Cow<'t, str>),
+    Text(&'t str),
     /// An array and its text.
-    List(Vec<Json<'t>>, &'t str),
+    List(&'t [Json<'t>], &'t str),
     /// An object's fields in order, repeated keys included, and its text.
-    Object(Vec<(Cow<'t, str>, Json<'t>)>, &'t str),
+    Object(&'t [(&'t str, Json<'t>)], &'t str),
     /// A container that was not read because it was too deep or came after too many values.
     Skipped,
 }
@@ -24,7 +24,7 @@ pub(super) enum Json<'t> {
 impl<'t> Json<'t> {
     /// Value of a key that is present and not null; of a repeated key the first.
     pub(super) fn get(&self, key: &str) -> Option<&Json<'t>> {
-        let (_, value) = self.fields().iter().find(|(name, value)| name == key && !matches!(value, Json::Null))?;
+        let (_, value) = self.fields().iter().find(|(name, value)| *name == key && !matches!(value, Json::Null))?;
         Some(value)
     }
 
@@ -71,14 +71,14 @@ impl<'t> Json<'t> {
     pub(super) fn bool(&self) -> Option<bool> {
         match self {
             Json::Bool(value) => Some(*value),
-            Json::Text(text) if text == "true" => Some(true),
-            Json::Text(text) if text == "false" => Some(false),
+            Json::Text("true") => Some(true),
+            Json::Text("false") => Some(false),
             _ => None,
         }
     }
 
     /// Items of a list; none for anything else.
-    pub(super) fn items(&self) -> &[Json<'t>] {
+    pub(super) fn items(&self) -> &'t [Json<'t>] {
         match self {
             Json::List(items, _) => items,
             _ => &[],
@@ -86,7 +86,7 @@ impl<'t> Json<'t> {
     }
 
     /// Fields of an object; none for anything else.
-    pub(super) fn fields(&self) -> &[(Cow<'t, str>, Json<'t>)] {
+    pub(super) fn fields(&self) -> &'t [(&'t str, Json<'t>)] {
         match self {
             Json::Object(fields, _) => fields,
             _ => &[],

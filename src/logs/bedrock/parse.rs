@@ -1,9 +1,13 @@
 //! JSON text to values: one pass, bounded depth and size, no recursion over what is skipped.
 //!
+//! Values live in an arena, which is let go of as a whole: a body may have thousands, and texts that are too long for an
+//! allocator's quick paths.
+//!
 //! Bodies are written by callers and models, so nothing in them may hide the rest: a lone surrogate, a number that fits
 //! no type or a value nested 100,000 levels deep must cost that value only, not the prompt beside it.
 
-use std::borrow::Cow;
+use bumpalo::Bump;
+use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
 
 use super::json::Json;
 use crate::logs::json::{Scanner, Value, specials_of};
@@ -16,8 +20,8 @@ const MAX_DEPTH: usize = 100;
 const MAX_VALUES: usize = 1_000_000;
 
 /// Reads one JSON value that makes up the whole text.
-pub(super) fn parse(text: &str) -> Result<Json<'_>, String> {
-    let mut parser = Parser::new(text);
+pub(super) fn parse<'t>(text: &'t str, arena: &'t Bump) -> Result<Json<'t>, String> {
+    let mut parser = Parser::new(text, arena);
     let value = parser.value(0)?;
     match parser.peek() {
         None => Ok(value),
@@ -26,13 +30,18 @@ pub(super) fn parse(text: &str) -> Result<Json<'_>, String> {
 }
 
 /// Reads a text of one or more JSON values with whitespace between them: one value as itself, more as a list.
-pub(super) fn parse_many(text: &str) -> Result<Json<'_>, String> {
-    let mut parser = Parser::new(text);
-    let mut values = vec![parser.value(0)?];
+pub(super) fn parse_many<'t>(text: &'t str, arena: &'t Bump) -> Result<Json<'t>, String> {
+    let mut parser = Parser::new(text, arena);
+    let first = parser.value(0)?;
+    if parser.peek().is_none() {
+        return Ok(first);
+    }
+    let mut values = ArenaVec::new_in(arena);
+    values.push(first);
     while parser.peek().is_some() {
         values.push(parser.value(1)?);
     }
-    Ok(if values.len() == 1 { values.remove(0) } else { Json::List(values, text) })
+    Ok(Json::List(values.into_bump_slice(), text))
 }
 
 /// Reads the object that begins at byte `at` of a text, and returns it with its own text: only if `known` is true for all its
@@ -40,8 +49,13 @@ pub(super) fn parse_many(text: &str) -> Result<Json<'_>, String> {
 ///
 /// An object is sound when nothing of it was skipped and a [`Scanner`] would pass over it without a fault. This parser is
 /// more lenient with control characters, numbers and depth.
-pub(super) fn sound_object(text: &str, at: usize, known: fn(&str) -> bool) -> Option<(Json<'_>, &str)> {
-    let mut parser = Parser { at, ..Parser::new(text) };
+pub(super) fn sound_object<'t>(
+    text: &'t str,
+    at: usize,
+    arena: &'t Bump,
+    known: fn(&str) -> bool,
+) -> Option<(Json<'t>, &'t str)> {
+    let mut parser = Parser { at, ..Parser::new(text, arena) };
     let object = parser.object(0, known).ok().filter(|_| parser.sound)?;
     Some((object, parser.since(at)))
 }
@@ -49,8 +63,7 @@ pub(super) fn sound_object(text: &str, at: usize, known: fn(&str) -> bool) -> Op
 /// Calls `found` with each key of the object in `text`, and with the value if it is a string without escapes, until it
 /// returns false. Values are not read, only stepped over, and only when more keys are wanted. False when `text` is not an object.
 pub(super) fn keys(text: &str, mut found: impl FnMut(&str, Option<&str>) -> bool) -> bool {
-    let mut parser = Parser::new(text);
-    parser.each_key(&mut found).is_ok()
+    Parser::new(text, &Bump::new()).each_key(&mut found).is_ok()
 }
 
 /// Bytes that [`specials_of`] looks at together.
@@ -58,6 +71,7 @@ const BLOCK: usize = 64;
 
 struct Parser<'t> {
     text: &'t str,
+    arena: &'t Bump,
     at: usize,
     values: usize,
     /// False when something was skipped, or was read that is no strict JSON.
@@ -68,9 +82,9 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
-    fn new(text: &'t str) -> Self {
+    fn new(text: &'t str, arena: &'t Bump) -> Self {
         // No block was looked at yet: the one after the end has no marks.
-        Parser { text, at: 0, values: 0, sound: true, block: text.len(), marks: 0 }
+        Parser { text, arena, at: 0, values: 0, sound: true, block: text.len(), marks: 0 }
     }
 
     fn value(&mut self, depth: usize) -> Result<Json<'t>, String> {
@@ -100,13 +114,13 @@ impl<'t> Parser<'t> {
     fn object(&mut self, depth: usize, known: impl Fn(&str) -> bool) -> Result<Json<'t>, String> {
         let start = self.at;
         self.at += 1;
-        let mut fields = Vec::new();
         if self.closes(b'}') {
-            return Ok(Json::Object(fields, self.since(start)));
+            return Ok(Json::Object(&[], self.since(start)));
         }
+        let mut fields = ArenaVec::new_in(self.arena);
         loop {
             let key = self.key()?;
-            if !known(&key) {
+            if !known(key) {
                 return Err(self.error("unknown key"));
             }
             if self.exhausted()? {
@@ -117,16 +131,16 @@ impl<'t> Parser<'t> {
                 break;
             }
         }
-        Ok(Json::Object(fields, self.since(start)))
+        Ok(Json::Object(fields.into_bump_slice(), self.since(start)))
     }
 
     fn list(&mut self, depth: usize) -> Result<Json<'t>, String> {
         let start = self.at;
         self.at += 1;
-        let mut items = Vec::new();
         if self.closes(b']') {
-            return Ok(Json::List(items, self.since(start)));
+            return Ok(Json::List(&[], self.since(start)));
         }
+        let mut items = ArenaVec::new_in(self.arena);
         loop {
             if self.exhausted()? {
                 items.push(Json::Skipped);
@@ -137,10 +151,10 @@ impl<'t> Parser<'t> {
                 break;
             }
         }
-        Ok(Json::List(items, self.since(start)))
+        Ok(Json::List(items.into_bump_slice(), self.since(start)))
     }
 
-    fn key(&mut self) -> Result<Cow<'t, str>, String> {
+    fn key(&mut self) -> Result<&'t str, String> {
         if self.peek() != Some(b'"') {
             return Err(self.error("expected a key"));
         }
@@ -165,11 +179,11 @@ impl<'t> Parser<'t> {
             let key = self.key()?;
             if self.peek() == Some(b'"') {
                 let text = self.plain_text()?;
-                if !found(&key, text) {
+                if !found(key, text) {
                     return Ok(());
                 }
             } else {
-                if !found(&key, None) {
+                if !found(key, None) {
                     return Ok(());
                 }
                 match self.peek() {
@@ -195,9 +209,9 @@ impl<'t> Parser<'t> {
     }
 
     /// Text after an opening quote up to its closing quote.
-    fn string(&mut self) -> Result<Cow<'t, str>, String> {
+    fn string(&mut self) -> Result<&'t str, String> {
         let mut start = self.at;
-        let mut text = String::new();
+        let mut text = ArenaString::new_in(self.arena);
         let mut escaped = false;
         loop {
             match self.special()? {
@@ -205,10 +219,10 @@ impl<'t> Parser<'t> {
                     let piece = self.since(start);
                     self.at += 1;
                     if !escaped {
-                        return Ok(Cow::Borrowed(piece));
+                        return Ok(piece);
                     }
                     text.push_str(piece);
-                    return Ok(Cow::Owned(text));
+                    return Ok(text.into_bump_str());
                 }
                 b'\\' => {
                     let piece = self.since(start);
@@ -227,7 +241,7 @@ impl<'t> Parser<'t> {
     }
 
     /// One escape sequence, after its backslash.
-    fn escape(&mut self, text: &mut String) -> Result<(), String> {
+    fn escape(&mut self, text: &mut ArenaString<'_>) -> Result<(), String> {
         let letter = self.byte().ok_or_else(|| self.error("the text ends inside a string"))?;
         let plain = match letter {
             b'"' | b'\\' | b'/' => letter as char,
@@ -245,7 +259,7 @@ impl<'t> Parser<'t> {
     }
 
     /// `uXXXX`, or a pair of them for characters beyond the basic plane.
-    fn unicode(&mut self, text: &mut String) -> Result<(), String> {
+    fn unicode(&mut self, text: &mut ArenaString<'_>) -> Result<(), String> {
         let first = self.hex(self.at + 1).ok_or_else(|| self.error("four hex digits expected"))?;
         self.at += 5;
         let high = (0xD800..0xDC00).contains(&first);
@@ -419,8 +433,14 @@ mod tests {
 
     use super::*;
 
-    fn sound(text: &str) -> Option<&str> {
-        sound_object(text, 0, |_| true).map(|(_, raw)| raw)
+    /// The text of the object that `text` begins with, when it is sound and its keys are known.
+    fn sound_of(text: &str, known: fn(&str) -> bool) -> Option<String> {
+        let arena = Bump::new();
+        sound_object(text, 0, &arena, known).map(|(_, raw)| raw.to_owned())
+    }
+
+    fn sound(text: &str) -> Option<String> {
+        sound_of(text, |_| true)
     }
 
     /// What the strict scanner takes for the first object of a text.
@@ -438,11 +458,11 @@ mod tests {
         for distance in 0..140 {
             let pad = "x".repeat(distance);
             let good = format!("{{\"{pad}\":\"{pad}\\n{pad}\\\"\"}}");
-            assert_eq!(sound(&format!("{good}, and more")), Some(good.as_str()));
+            assert_eq!(sound(&format!("{good}, and more")), Some(good));
             assert_eq!(sound(&format!("{{\"{pad}\":\"{pad}\u{1}\"}}")), None);
             assert_eq!(sound(&format!("{{\"{pad}\":\"{pad}")), None);
         }
-        assert_eq!(sound_object("{\"a\":1}", 0, |key| key == "b").map(|(_, raw)| raw), None);
+        assert_eq!(sound_of("{\"a\":1}", |key| key == "b"), None);
         assert_eq!(sound("{\"a\":01}"), None);
     }
 
@@ -453,14 +473,16 @@ mod tests {
         fn what_is_sound_is_what_the_strict_scanner_takes(
             text in r#"\{"a{0,70}":[\[\]{},:"\\ 0-9a-ftruenlsE.\n+-]{0,40}\}{0,3}"#,
         ) {
-            prop_assert_eq!(sound(&text), strict(&text), "{}", text);
+            let sound = sound(&text);
+            prop_assert_eq!(sound.as_deref(), strict(&text), "{}", text);
         }
 
         #[test]
         fn every_text_comes_back(text in any::<String>(), pad in 0usize..140) {
             let text = format!("{}{text}", "é".repeat(pad));
             let json = serde_json::to_string(&[&text, &text]).unwrap_or_default();
-            let read = parse(&json).map(|list| list.items().iter().map(|item| item.text() == Some(&text)).collect());
+            let arena = Bump::new();
+            let read = parse(&json, &arena).map(|list| list.items().iter().map(|item| item.text() == Some(&text)).collect());
             prop_assert_eq!(read, Ok(vec![!text.is_empty(); 2]));
         }
     }

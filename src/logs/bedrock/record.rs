@@ -58,7 +58,7 @@ impl<'t> Record<'t> {
             extra: Vec::new(),
         };
         let mut time = None;
-        for (key, value) in fields {
+        for (key, value) in *fields {
             match plain(key).as_str() {
                 "timestamp" if time.is_none() => time = Some(value),
                 name => record.top(key, name, value),
@@ -95,7 +95,7 @@ impl<'t> Record<'t> {
             (Level::Top, ..) => self.field(level, ("", key), name, value),
             (_, Some(inner), _) => self.field(level, ("", key), &plain(inner), value),
             (_, None, Json::Object(fields, _)) => {
-                for (inner, value) in fields {
+                for (inner, value) in *fields {
                     self.field(level, (object, inner), &plain(inner), value);
                 }
             }

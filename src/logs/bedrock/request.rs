@@ -94,7 +94,7 @@ pub(super) fn said<'t>(message: &'t Json<'t>, invocation: &mut Invocation<'t>) {
         invocation.say(Kind::Reasoning, text);
     }
     match message {
-        Json::Text(text) => invocation.say(Kind::Text, text.as_ref()),
+        Json::Text(text) => invocation.say(Kind::Text, *text),
         _ => {
             if let Some(content) = message.get("content") {
                 blocks::content(content, invocation);
@@ -136,7 +136,7 @@ fn cohere<'t>(body: &'t Json<'t>, invocation: &mut Invocation<'t>) {
     }
     for document in body.get("documents").map(Json::items).unwrap_or_default() {
         match document {
-            Json::Text(text) => invocation.say(Kind::Document, text.as_ref()),
+            Json::Text(text) => invocation.say(Kind::Document, *text),
             _ => media::add(Kind::Document, document.get("data").unwrap_or(document), invocation),
         }
     }

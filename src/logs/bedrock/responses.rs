@@ -8,7 +8,7 @@ use super::json::Json;
 pub(super) fn input<'t>(input: &'t Json<'t>, invocation: &mut Invocation<'t>) {
     if let Json::Text(text) = input {
         invocation.message(Role::User);
-        return invocation.say(Kind::Text, text.as_ref());
+        return invocation.say(Kind::Text, *text);
     }
     for entry in input.items() {
         invocation.message(role(entry));

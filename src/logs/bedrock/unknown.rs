@@ -33,8 +33,8 @@ const SILENT: [&str; 8] =
 pub(super) fn body<'t>(body: &'t Json<'t>, invocation: &mut Invocation<'t>) {
     let mut pieces = Vec::new();
     let mut bytes = 0;
-    for (key, value) in body.fields().iter().filter(|(key, _)| !SILENT.contains(&key.as_ref())) {
-        gather(value, SPOKEN.contains(&key.as_ref()), &mut pieces, &mut bytes);
+    for (key, value) in body.fields().iter().filter(|(key, _)| !SILENT.contains(key)) {
+        gather(value, SPOKEN.contains(key), &mut pieces, &mut bytes);
     }
     for item in body.items() {
         gather(item, false, &mut pieces, &mut bytes);
@@ -64,13 +64,13 @@ fn gather<'t>(value: &'t Json<'t>, spoken: bool, pieces: &mut Vec<&'t str>, byte
             pieces.push(text);
         }
         Json::List(items, _) => {
-            for item in items {
+            for item in *items {
                 gather(item, spoken, pieces, bytes);
             }
         }
         Json::Object(fields, _) => {
-            for (key, value) in fields {
-                gather(value, SPOKEN.contains(&key.as_ref()), pieces, bytes);
+            for (key, value) in *fields {
+                gather(value, SPOKEN.contains(key), pieces, bytes);
             }
         }
         _ => {}

@@ -1,5 +1,7 @@
 //! The walk over an object's text: streams, lists and envelopes, each record judged, each damaged piece kept.
 
+use bumpalo::Bump;
+
 use super::document::View;
 use super::foreign;
 use super::recovery::{Recovery, resembles};
@@ -40,6 +42,8 @@ pub(super) struct Walk<'w> {
     pub format: Option<Format>,
     object: &'w str,
     bodies: &'w dyn Bodies,
+    /// Room for one record after the other.
+    arena: Bump,
     last: Option<&'static LogType>,
     unclear: Vec<Unclear>,
     damaged: u64,
@@ -63,6 +67,7 @@ impl<'w> Walk<'w> {
             format: None,
             object,
             bodies,
+            arena: Bump::new(),
             last: None,
             unclear: Vec::new(),
             damaged: 0,
@@ -162,9 +167,15 @@ impl<'w> Walk<'w> {
         match first_member(scanner.clone()) {
             Some((key, b'[')) if depth < DEEPEST && LISTS.contains(&key) => return Ok(self.envelope(view, at, depth)),
             Some((key, _)) if bedrock::is_key(key) => {
-                if let Some(record) = bedrock::Ahead::read(view.text, at) {
+                let arena = std::mem::take(&mut self.arena);
+                let end = bedrock::Ahead::read(view.text, at, &arena).map(|record| {
                     self.store_ahead(&record);
-                    return Ok(at + record.raw.len());
+                    at + record.raw.len()
+                });
+                self.arena = arena;
+                self.arena.reset();
+                if let Some(end) = end {
+                    return Ok(end);
                 }
             }
             _ => {}
