@@ -4,7 +4,9 @@ mod escapes;
 
 pub use escapes::unescape;
 
-use crate::logs::text::{last_block, marks};
+use wide::u8x16;
+
+use crate::logs::text::{at_most, last_block, marks};
 
 /// Deepest nesting that a value may have: real records stay below 30.
 pub const MAX_DEPTH: u32 = 127;
@@ -381,7 +383,8 @@ pub fn specials_of(bytes: &[u8]) -> u64 {
             &last
         }
     };
-    marks(block, |byte| (byte == b'"') | (byte == b'\\') | (byte < 0x20))
+    let (quote, slash) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
+    marks(block, |lanes| lanes.simd_eq(quote) | lanes.simd_eq(slash) | at_most(lanes, 0x1f))
 }
 
 /// Marks quotes, backslashes and control characters with their highest bits. A borrow can mark bytes above a hit, never

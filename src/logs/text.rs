@@ -1,6 +1,7 @@
 //! What all log types read alike: timestamps, the identity of a record, and bytes of a kind among many.
 
 use chrono::{DateTime, NaiveDateTime};
+use wide::u8x16;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// Microseconds since 1970 UTC of a timestamp as AWS and common exports write it, or `None`.
@@ -68,21 +69,21 @@ fn long_identity(parts: &[&str]) -> u128 {
     hash.digest128()
 }
 
-/// One bit for each byte of a block that is wanted; the first byte's is the lowest. When `wanted` has no branches, this
-/// becomes vector instructions.
+/// One bit for each byte of a block that is wanted; the first byte's is the lowest. `wanted` makes all bits of a lane that it
+/// wants ones, and all others zeros.
 #[inline(always)]
-pub fn marks(block: &[u8; 64], wanted: impl Fn(u8) -> bool) -> u64 {
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let mut flags = [0u8; 64];
-    for (flag, &byte) in flags.iter_mut().zip(block) {
-        *flag = u8::from(wanted(byte));
-    }
+pub fn marks(block: &[u8; 64], wanted: impl Fn(u8x16) -> u8x16) -> u64 {
     let mut marks = 0;
-    for eight in flags.as_chunks::<8>().0.iter().rev() {
-        // The product's highest byte holds the eight flags side by side.
-        marks = marks << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56;
+    for lanes in block.as_chunks::<16>().0.iter().rev() {
+        marks = marks << 16 | u64::from(wanted(u8x16::new(*lanes)).to_bitmask());
     }
     marks
+}
+
+/// The lanes whose byte is at most `most`.
+#[inline(always)]
+pub fn at_most(lanes: u8x16, most: u8) -> u8x16 {
+    lanes.min(u8x16::splat(most)).simd_eq(lanes)
 }
 
 /// Fewer bytes than a block as a block: blanks follow them.
@@ -120,8 +121,8 @@ mod tests {
         for (first, second) in (0..64).flat_map(|first| (first..64).map(move |second| (first, second))) {
             let mut block = [b'-'; 64];
             (block[first], block[second]) = (b'x', b'x');
-            assert_eq!(marks(&block, |byte| byte == b'x'), 1 << first | 1 << second);
-            assert_eq!(marks(&block, |byte| byte != b'x'), !(1 << first | 1 << second));
+            assert_eq!(marks(&block, |lanes| lanes.simd_eq(u8x16::splat(b'x'))), 1 << first | 1 << second);
+            assert_eq!(marks(&block, |lanes| at_most(lanes, b'-')), !(1 << first | 1 << second));
         }
     }
 

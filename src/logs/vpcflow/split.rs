@@ -1,6 +1,8 @@
 //! Lines to fields: at blanks, at single blanks where values may be empty, at commas.
 
-use crate::logs::text::{last_block, marks};
+use wide::u8x16;
+
+use crate::logs::text::{at_most, last_block, marks};
 
 /// Calls `found` with the number of each field and its text, split at runs of blanks and control characters; returns the
 /// number of fields.
@@ -31,8 +33,8 @@ pub(super) fn split_blanks<'a>(line: &'a str, mut found: impl FnMut(usize, &'a s
     count
 }
 
-fn is_blank(byte: u8) -> bool {
-    byte <= b' '
+fn is_blank(lanes: u8x16) -> u8x16 {
+    at_most(lanes, b' ')
 }
 
 /// The same for fields that are separated by one blank each, so that a field may be empty.
