@@ -134,7 +134,7 @@ fn decode(text: &[u8]) -> Decoded {
     assert_eq!(decoded.found.quarantine.as_ref().map_or(0, |b| b.rows.num_rows()) as u64, quarantined);
     for batch in decoded.batches.iter().chain(&decoded.found.quarantine) {
         assert_eq!(batch.rows.num_rows(), batch.ids.len());
-        assert_eq!(batch.rows.schema(), batch.table.schema());
+        assert_eq!(batch.stored().schema(), batch.table.schema());
     }
     decoded
 }
@@ -148,7 +148,8 @@ fn counts(decoded: &Decoded, log: &str) -> (u64, u64) {
 
 fn text(decoded: &Decoded, column: &str, row: usize) -> Option<String> {
     let batch = decoded.batches.first().expect("a batch");
-    let column = batch.rows.column_by_name(column).expect("a column").as_string::<i32>();
+    let rows = batch.stored();
+    let column = rows.column_by_name(column).expect("a column").as_string::<i32>();
     column.is_valid(row).then(|| column.value(row).to_owned())
 }
 

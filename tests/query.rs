@@ -39,7 +39,7 @@ fn batch(log: &'static LogType, rows: &[Row<'_>]) -> Vec<RecordBatch> {
         }
         building.finish(NOON + seconds * SECOND, index as u64, index as u128);
     }
-    building.take("s3://logs/object.json.gz").map(|batch| batch.rows).into_iter().collect()
+    building.take("s3://logs/object.json.gz").map(|batch| batch.stored()).into_iter().collect()
 }
 
 fn settings() -> Settings {

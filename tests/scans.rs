@@ -177,7 +177,7 @@ fn trail(events: &[Event], size: usize) -> Vec<RecordBatch> {
             let time = noon() + Duration::minutes(event.minute);
             rows.finish(time.timestamp_micros(), number as u64, number as u128);
         }
-        batches.extend(rows.take("s3://trail/one.json.gz").into_iter().map(|found| found.rows));
+        batches.extend(rows.take("s3://trail/one.json.gz").into_iter().map(|found| found.stored()));
     }
     batches
 }
@@ -191,7 +191,7 @@ fn flows() -> Vec<RecordBatch> {
         rows.long(table.position("bytes").expect("a column"), 1_000);
         rows.finish(noon().timestamp_micros(), number, number.into());
     }
-    rows.take("s3://flows/one.log.gz").into_iter().map(|found| found.rows).collect()
+    rows.take("s3://flows/one.log.gz").into_iter().map(|found| found.stored()).collect()
 }
 
 async fn judge(rules: &[Rule], trail: Vec<RecordBatch>, window: &Window, memory: usize, scans: Scans) -> Report {

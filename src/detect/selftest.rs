@@ -217,7 +217,7 @@ impl Bench {
                 return Err(format!("the decoder took an event for {kind}; which of its fields is overridden?"));
             }
             for batch in decoded.batches {
-                rows.entry(batch.table.name).or_default().push(batch.rows);
+                rows.entry(batch.table.name).or_default().push(batch.stored());
             }
         }
         let mut told = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray};
-use datafusion::arrow::compute::interleave;
+use datafusion::arrow::compute::{cast, interleave};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
@@ -165,7 +165,8 @@ impl Job {
                 None => {
                     let arrays: Vec<&dyn Array> =
                         self.batches.iter().map(|batch| batch.rows.column(place).as_ref()).collect();
-                    interleave(&arrays, rows).map_err(failed)?
+                    let sorted = interleave(&arrays, rows).map_err(failed)?;
+                    cast(&sorted, schema.field(place).data_type()).map_err(failed)?
                 }
             });
         }

@@ -5,22 +5,22 @@ mod owners;
 mod room;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{
     ArrayBuilder, ArrayRef, BooleanArray, Int64Builder, PrimitiveBuilder, RecordBatch, TimestampMicrosecondBuilder,
     new_null_array,
 };
-use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, SchemaRef};
+use datafusion::arrow::compute::{cast, filter_record_batch};
+use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, FieldRef, Fields, Schema, SchemaRef};
 
-use crate::table::Table;
+use crate::table::{OBJECT, Table};
 use builder::Builder;
 use owners::Owners;
 pub use owners::Share;
 
-/// Rows per batch. Larger batches would let an object with millions of rows overflow the 32-bit offsets of a text column
-/// (`_object` repeats the URI in every row); smaller ones cost more copies of the schema.
+/// Rows per batch. Larger batches would let an object with millions of rows overflow the 32-bit offsets of a text column;
+/// smaller ones cost more copies of the schema.
 const BATCH_ROWS: usize = 1 << 18;
 
 /// Bytes of text per batch, for the same reason. A quarantine batch must stay below it.
@@ -76,12 +76,12 @@ struct Full {
     discarded: Vec<usize>,
 }
 
-/// Rows that are complete: a batch in the table's stored schema, and each row's identity.
+/// Rows that are complete, and each one's identity.
 #[derive(Debug)]
 pub struct Batch {
     /// The table that the rows belong to.
     pub table: &'static Table,
-    /// Columns as in [`Table::schema`].
+    /// Columns as in [`Table::schema`], but that `_object` is of views: all rows of an object share its name.
     pub rows: RecordBatch,
     /// Identity of each row: two rows with the same id are the same event, delivered twice.
     pub ids: Vec<u128>,
@@ -268,7 +268,7 @@ impl Rows {
         self.close();
         let mut full = self.full.pop_front()?;
         let mut arrays = full.arrays;
-        arrays.push(Arc::new(full.owners.names.finish()));
+        arrays.push(full.owners.finish());
         arrays.push(full.record);
         let rows = RecordBatch::try_new(schema(self.table), arrays);
         let mut batch = match rows {
@@ -332,6 +332,17 @@ fn fill<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, row: usize, va
 }
 
 impl Batch {
+    /// The rows as in [`Table::schema`].
+    pub fn stored(&self) -> RecordBatch {
+        let schema = self.table.schema();
+        let columns = self.rows.columns().iter().zip(schema.fields());
+        let columns = columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<_, _>>();
+        match columns.and_then(|columns| RecordBatch::try_new(schema, columns)) {
+            Ok(rows) => rows,
+            Err(error) => unreachable!("the types differ by views alone: {error}"),
+        }
+    }
+
     /// Removes the rows at these places, which are in order.
     fn drop_rows(&mut self, places: &[usize]) {
         let keep: Vec<bool> = (0..self.ids.len()).map(|row| places.binary_search(&row).is_err()).collect();
@@ -344,14 +355,19 @@ impl Batch {
     }
 }
 
-/// Schema of a table, made once: objects are many and often small.
+/// Schema of a table's batches, made once: objects are many and often small.
 fn schema(table: &'static Table) -> SchemaRef {
     static KNOWN: Mutex<Vec<(&'static Table, SchemaRef)>> = Mutex::new(Vec::new());
-    let Ok(mut known) = KNOWN.lock() else { return table.schema() };
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, schema)) = known.iter().find(|(seen, _)| std::ptr::eq(*seen, table)) {
         return Arc::clone(schema);
     }
     let schema = table.schema();
+    let viewed = |field: &FieldRef| match field.name() == OBJECT.name {
+        true => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        false => Arc::clone(field),
+    };
+    let schema: SchemaRef = Arc::new(Schema::new(schema.fields().iter().map(viewed).collect::<Fields>()));
     known.push((table, Arc::clone(&schema)));
     schema
 }
@@ -456,7 +472,9 @@ mod tests {
         }
         let mut seen = Vec::new();
         while let Some((batch, shares)) = rows.take_shared() {
-            let names = batch.rows.column(5).as_string::<i32>();
+            let stored = batch.stored();
+            assert_eq!(stored.schema(), TABLE.schema());
+            let names = stored.column(5).as_string::<i32>();
             for Share { object, rows } in shares {
                 assert!(rows.clone().all(|row| names.value(row) == format!("object {object}")), "{names:?}");
                 seen.push((object, rows, batch.ids.len()));
