@@ -16,7 +16,7 @@ use crate::logs::json::{Scanner, Value, specials_of};
 /// so it has to fit a worker thread's stack many times over.
 const MAX_DEPTH: usize = 100;
 
-/// Values that are read per text, which bounds memory (about 40 bytes each); the rest of the container is skipped.
+/// Values that are read per text, which bounds memory (below 200 bytes each); the rest of the container is skipped.
 const MAX_VALUES: usize = 1_000_000;
 
 /// Reads one JSON value that makes up the whole text.
@@ -39,6 +39,10 @@ pub(super) fn parse_many<'t>(text: &'t str, arena: &'t Bump) -> Result<Json<'t>,
     let mut values = ArenaVec::new_in(arena);
     values.push(first);
     while parser.peek().is_some() {
+        if parser.values >= MAX_VALUES {
+            values.push(Json::Skipped);
+            break;
+        }
         values.push(parser.value(1)?);
     }
     Ok(Json::List(values.into_bump_slice(), text))
@@ -464,6 +468,15 @@ mod tests {
         }
         assert_eq!(sound_of("{\"a\":1}", |key| key == "b"), None);
         assert_eq!(sound("{\"a\":01}"), None);
+    }
+
+    #[test]
+    fn values_one_after_the_other_are_bounded() {
+        let text = "1 ".repeat(MAX_VALUES + 10);
+        let arena = Bump::new();
+        let read = parse_many(&text, &arena).expect("numbers");
+        assert_eq!(read.items().len(), MAX_VALUES + 1);
+        assert!(matches!(read.items().last(), Some(Json::Skipped)));
     }
 
     proptest! {
