@@ -35,6 +35,8 @@ pub struct Journal {
     seen: HashSet<u128>,
     known: HashMap<&'static str, Known>,
     span: i64,
+    /// True when the last publish decided and did not come to its end.
+    unfinished: bool,
 }
 
 impl Journal {
@@ -42,7 +44,7 @@ impl Journal {
     pub(super) async fn open(lake: &Lake, span: i64) -> Result<Journal> {
         let mut tables = lake.open_all().await?;
         finish_pending(&mut tables).await?;
-        Ok(Journal { tables, seen: HashSet::new(), known: HashMap::new(), span })
+        Ok(Journal { tables, seen: HashSet::new(), known: HashMap::new(), span, unfinished: false })
     }
 
     /// Takes in what others published since it was opened.
@@ -51,8 +53,9 @@ impl Journal {
         for pinned in self.tables.values_mut() {
             pinned.reload().await?;
         }
-        if version(&self.tables, &OBJECTS)? != before {
+        if self.unfinished || version(&self.tables, &OBJECTS)? != before {
             finish_pending(&mut self.tables).await?;
+            self.unfinished = false;
             self.known.clear();
         }
         Ok(())
@@ -93,6 +96,7 @@ impl Journal {
     /// Makes files and the record of their objects visible: all, or nothing.
     ///
     /// [`Error::Conflict`] means that another ingest was faster; begin again, because it may have stored the same events.
+    /// After any other error, what was decided is finished by [`Journal::refresh`], or by the next journal.
     pub async fn publish(&mut self, parts: &[Part], objects: &[Part], fingerprints: &[u128]) -> Result<()> {
         let mut pending: HashMap<&str, Vec<Add>> = HashMap::new();
         for part in parts {
@@ -106,10 +110,12 @@ impl Journal {
             .with_application_transaction(Transaction::new(INGEST, version))
             .with_metadata([(PENDING.to_owned(), text)]);
         let state = commit(decisive, added(objects), properties).await?;
+        self.unfinished = true;
         decisive.take(state).await?;
         for (name, adds) in pending {
             apply(&mut self.tables, name, adds, version).await?;
         }
+        self.unfinished = false;
         self.seen.extend(fingerprints);
         for known in &mut self.known {
             let at = self.tables.get(known.0).ok_or(Error::Conflict)?;
@@ -191,12 +197,13 @@ async fn apply(tables: &mut HashMap<&'static str, Pinned>, name: &str, adds: Vec
     }
 }
 
-/// Commits; returns the state of the table after it.
+/// Commits; returns the state of the table after it. Expired versions are left to [`Pinned`]: looking for them lists the
+/// whole log, and a commit would be said to have failed when only that did.
 async fn commit(table: &Pinned, actions: Vec<Action>, properties: CommitProperties) -> Result<DeltaTableState> {
     let state = table.delta.snapshot().map_err(|e| failed(table.table, &e))?;
     let operation =
         DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DATE.to_owned()]), predicate: None };
-    let outcome = CommitBuilder::from(properties)
+    let outcome = CommitBuilder::from(properties.with_cleanup_expired_logs(Some(false)))
         .with_actions(actions)
         .build(Some(state), table.delta.log_store(), operation)
         .await;
@@ -208,6 +215,8 @@ async fn commit(table: &Pinned, actions: Vec<Action>, properties: CommitProperti
                 | TransactionError::MaxCommitAttempts(_)
                 | TransactionError::VersionAlreadyExists(_),
         }) => Err(Error::Conflict),
+        // Others went on for so long that the log no longer has the version that this was prepared on.
+        Err(DeltaTableError::InvalidVersion(_)) => Err(Error::Conflict),
         Err(error) => Err(failed(table.table, &error)),
     }
 }

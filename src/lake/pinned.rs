@@ -1,7 +1,7 @@
 //! A table of the lake as of one version, and how it goes on to later ones.
 
 use deltalake_core::DeltaTable;
-use deltalake_core::checkpoints::create_checkpoint;
+use deltalake_core::checkpoints::{cleanup_metadata, create_checkpoint};
 use deltalake_core::table::state::DeltaTableState;
 
 use crate::error::{Error, Result, chain};
@@ -49,6 +49,7 @@ impl Pinned {
         if let Err(error) = create_checkpoint(&self.delta, None).await {
             tracing::debug!(table = self.table.name, error = %chain(&error).escape_debug(), "no checkpoint was written");
         }
+        clean(self.table, &self.delta).await;
         // Kept until the new state is there: a lake that cannot be read for a moment does not lose the table.
         let state = DeltaTableState::try_new(self.delta.log_store().as_ref(), Some(version)).await;
         self.delta.state = Some(state.map_err(|e| self.failed(&e))?);
@@ -58,5 +59,12 @@ impl Pinned {
 
     fn failed(&self, error: &dyn std::error::Error) -> Error {
         Error::Lake(format!("cannot read the log of table {}: {}", self.table.name, chain(error)))
+    }
+}
+
+/// Deletes what has expired from the log of a table, up to a checkpoint. What another process deleted first is no harm.
+pub(super) async fn clean(table: &Table, delta: &DeltaTable) {
+    if let Err(error) = cleanup_metadata(delta, None).await {
+        tracing::debug!(table = table.name, error = %chain(&error).escape_debug(), "the log was not cleaned");
     }
 }

@@ -8,15 +8,22 @@ use deltalake_core::kernel::{StructField, StructType};
 use deltalake_core::logstore::{StorageConfig, logstore_for};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::SaveMode;
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
 use object_store::ObjectStore;
 use url::Url;
 
+use super::objects::OBJECTS;
 use crate::error::{Error, Result, chain};
+use crate::logs::sink::QUARANTINE;
 use crate::table::{DATE, Table};
 
 /// Identity of an event, 16 bytes: in the files of event tables, not shown in SQL.
 pub const IDENTITY: &str = "_id";
+
+/// How long the logs of tables that publishes commit to keep what a checkpoint has taken in. A follower publishes three times
+/// a second, and each commit to a folder reads the names of all versions that are there. Other tables of records keep the
+/// thirty days that are usual: channels are told by their commits.
+const PUBLISHES_KEPT: &str = "interval 1 hours";
 
 /// Schema of the Parquet files of a table: its own columns, and the identity for tables of events.
 pub fn file_schema(table: &Table, identified: bool) -> SchemaRef {
@@ -68,15 +75,17 @@ pub async fn create(root: &Url, table: &Table, identified: bool) -> Result<Delta
     let schema: StructType = (&Schema::new(fields)).try_into_kernel().map_err(|e| failed("create", root, table, &e))?;
     let columns: Vec<StructField> = schema.fields().cloned().collect();
     let log_store = logstore_for(&url, StorageConfig::default()).map_err(|e| failed("create", root, table, &e))?;
-    let created = CreateBuilder::new()
+    let mut builder = CreateBuilder::new()
         .with_log_store(log_store)
         .with_table_name(table.name)
         .with_comment(table.about)
         .with_columns(columns)
         .with_partition_columns([DATE])
-        .with_save_mode(SaveMode::Ignore)
-        .await;
-    match created {
+        .with_save_mode(SaveMode::Ignore);
+    if identified || [OBJECTS.name, QUARANTINE.name].contains(&table.name) {
+        builder = builder.with_configuration_property(TableProperty::LogRetentionDuration, Some(PUBLISHES_KEPT));
+    }
+    match builder.await {
         Ok(delta) => Ok(delta),
         Err(error) => match load(root, table).await {
             Ok(Some(delta)) => Ok(delta),

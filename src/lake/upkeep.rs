@@ -4,9 +4,11 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use deltalake_core::delta_datafusion::create_session;
+use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::operations::optimize::OptimizeType;
 
 use super::parquet::joined_properties;
+use super::pinned::clean;
 use super::{Lake, tables};
 use crate::error::{Error, Result, chain};
 
@@ -56,14 +58,16 @@ impl Lake {
         let reading = Arc::new(reading);
         for &table in self.events.iter().chain(&self.records) {
             let Some(delta) = tables::load(&self.root, table).await? else { continue };
-            let (_, metrics) = delta
+            let (joined, metrics) = delta
                 .optimize()
                 .with_type(OptimizeType::Compact)
                 .with_session_state(reading.clone())
                 .with_target_size(NonZeroU64::new(TARGET_BYTES).unwrap_or(NonZeroU64::MIN))
                 .with_writer_properties(joined_properties(table)?)
+                .with_commit_properties(CommitProperties::default().with_cleanup_expired_logs(Some(false)))
                 .await
                 .map_err(|e| failed(table.name, &e))?;
+            clean(table, &joined).await;
             done.push((table.name, metrics.num_files_removed, metrics.num_files_added));
         }
         Ok(done)

@@ -301,10 +301,12 @@ impl Follower<'_> {
 
     /// Tells the channels of findings that were added to the lake, by whomever.
     async fn tell(&mut self) -> Result<()> {
-        for commit in self.journal.appended_since(&FINDINGS, self.told).await? {
+        let (commits, newest) = self.journal.appended_since(&FINDINGS, self.told).await?;
+        for commit in commits {
             self.channels.offer(commit.version, &told(&commit.rows)?).await?;
             self.told = commit.version;
         }
+        self.told = newest;
         Ok(())
     }
 

@@ -1,0 +1,115 @@
+//! The lake over a long time: logs of its tables that stay short, and readers that were away.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use datafusion::prelude::SessionContext;
+use trailhound::error::Error;
+use trailhound::lake::objects::{OBJECTS, ObjectRow, batch, fingerprint};
+use trailhound::lake::{Journal, Lake, Part, Position};
+use trailhound::logs::LOG_TYPES;
+use trailhound::logs::rows::Rows;
+use trailhound::table::Table;
+
+/// The stored record of an object, and what it is known by.
+async fn record(lake: &Lake, object: u32) -> (Part, u128) {
+    let uri = format!("file:///{object}.json");
+    let row = ObjectRow { uri: uri.clone(), version: "1".to_owned(), ..ObjectRow::default() };
+    let mut writer = lake.writer(&OBJECTS, Default::default());
+    writer.push(&batch(&[row], 1_790_000_000_000_000, "run").unwrap().into(), &[(20_000, 0)]);
+    let mut part = writer.drain().remove(0).encode().unwrap();
+    lake.store(&mut part).await.unwrap();
+    (part, fingerprint(&uri, "1"))
+}
+
+/// Publishes the records of one object each.
+async fn publish(lake: &Lake, journal: &mut Journal, objects: std::ops::Range<u32>) {
+    for object in objects {
+        let (part, print) = record(lake, object).await;
+        journal.publish(&[], &[part], &[print]).await.unwrap();
+    }
+}
+
+/// The rows that came to the table of objects after a position.
+async fn since(journal: &Journal, position: &Position) -> usize {
+    rows_since(journal, &OBJECTS, position).await
+}
+
+async fn rows_since(journal: &Journal, table: &'static Table, position: &Position) -> usize {
+    let added = journal.added_since(table, position).await.unwrap();
+    SessionContext::new().read_table(added).unwrap().count().await.unwrap()
+}
+
+fn versions(log: &Path) -> Vec<String> {
+    let names = log.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".json")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_stay_short_and_readers_that_were_away_miss_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_str().unwrap();
+    let log = folder.path().join("objects/_delta_log");
+    let lake = Lake::at(place, vec![], vec![]).await.unwrap();
+    let mut away = lake.begin().await.unwrap();
+    let mut journal = lake.begin().await.unwrap();
+    publish(&lake, &mut journal, 0..3).await;
+    let early = journal.position().unwrap();
+    publish(&lake, &mut journal, 3..150).await;
+    let late = journal.position().unwrap();
+    assert_eq!((since(&journal, &early).await, since(&journal, &late).await), (147, 0));
+
+    let two_hours_ago = SystemTime::now() - Duration::from_secs(7_200);
+    for name in log.read_dir().unwrap() {
+        File::options().write(true).open(name.unwrap().path()).unwrap().set_modified(two_hours_ago).unwrap();
+    }
+    publish(&lake, &mut journal, 150..210).await;
+
+    let kept = versions(&log);
+    assert!(kept.len() < 120, "{} versions are kept", kept.len());
+    assert_eq!(since(&journal, &late).await, 60);
+    // What the log no longer says is not taken for nothing: all rows count.
+    assert_eq!(since(&journal, &early).await, 210);
+    // Nor is a publish that was prepared before taken for one that failed.
+    let (part, print) = record(&lake, 210).await;
+    assert!(matches!(away.publish(&[], &[part], &[print]).await, Err(Error::Conflict)));
+    away.refresh().await.unwrap();
+    assert_eq!(away.position().unwrap(), journal.position().unwrap());
+    let mut anew = Lake::at(place, vec![], vec![]).await.unwrap().begin().await.unwrap();
+    let uris: Vec<String> = (0..210).map(|object| format!("file:///{object}.json")).collect();
+    anew.look_for(&uris.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+    assert!(uris.iter().all(|uri| anew.has_seen(fingerprint(uri, "1"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publish_that_was_decided_is_finished_after_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = LOG_TYPES[0].table;
+    let lake = Lake::at(folder.path().to_str().unwrap(), vec![table], vec![]).await.unwrap();
+    let mut journal = lake.begin().await.unwrap();
+    let start = journal.position().unwrap();
+    let mut rows = Rows::new(table);
+    rows.finish(1_790_000_000_000_000, 0, 7);
+    let mut writer = lake.writer(table, Default::default());
+    writer.push_all(rows.take("file:///1.json").unwrap());
+    let mut part = writer.drain().remove(0).encode().unwrap();
+    lake.store(&mut part).await.unwrap();
+    let (object, print) = record(&lake, 1).await;
+
+    // For a while the log of the table is no folder.
+    let (log, aside) = (folder.path().join(table.name).join("_delta_log"), folder.path().join("aside"));
+    std::fs::rename(&log, &aside).unwrap();
+    File::create(&log).unwrap();
+    assert!(journal.publish(&[part], &[object], &[print]).await.is_err());
+    std::fs::remove_file(&log).unwrap();
+    std::fs::rename(&aside, &log).unwrap();
+
+    journal.refresh().await.unwrap();
+    assert_eq!((since(&journal, &start).await, rows_since(&journal, table, &start).await), (1, 1));
+    // Finishing again adds nothing.
+    journal.refresh().await.unwrap();
+    drop(lake.begin().await.unwrap());
+    journal.refresh().await.unwrap();
+    assert_eq!(rows_since(&journal, table, &start).await, 1);
+}
