@@ -3,6 +3,7 @@
 //! `cargo bench --bench decode` makes its own objects; the names of logs after `--` choose among them.
 //! `TRAILHOUND_BENCH_ARCHIVE=/folder` takes the `.gz` objects of CloudTrail below that folder instead. Speeds are unpacked
 //! bytes, and records, per second of CPU time (of wall time where the system does not tell), the median of several rounds.
+//! Each round measures the floors and the decoder one after the other: what else the machine does slows them alike.
 
 mod corpus;
 
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use sonic_rs::LazyValue;
 use trailhound::logs::{NoBodies, framing};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 const LARGEST_ARCHIVE: usize = 64 << 20;
 
 /// The fields that every event has; sub-objects are passed over, not read.
@@ -90,7 +91,7 @@ fn main() {
 }
 
 fn cloudtrail() {
-    let mut bench = match std::env::var_os("TRAILHOUND_BENCH_ARCHIVE") {
+    let bench = match std::env::var_os("TRAILHOUND_BENCH_ARCHIVE") {
         Some(folder) => {
             let mut objects = Vec::new();
             collect(Path::new(&folder), &mut objects);
@@ -98,35 +99,32 @@ fn cloudtrail() {
         }
         None => Bench::of("cloudtrail", (0..24).map(|object| corpus::pack(&corpus::made_object(object, 24))).collect()),
     };
-    let floor = bench.measure("inflate + sonic-rs, sub-objects passed over", &mut |json| {
-        sonic_rs::from_slice::<Object>(json).expect("an object with records").records.len()
-    });
-    bench.decode(&[("inflate + sonic-rs", floor)]);
+    let parse = |json: &[u8]| sonic_rs::from_slice::<Object>(json).expect("an object with records").records.len();
+    bench.compare(&[("sonic-rs, sub-objects passed over", &parse)]);
 }
 
 fn flows(format: &str, object: fn(u64) -> String) {
-    let mut bench =
-        Bench::of(&format!("vpcflow, {format}"), (0..8).map(|number| corpus::pack(&object(number))).collect());
-    let floor = bench.measure("inflate + memchr, lines and fields counted", &mut |text| {
+    let bench = Bench::of(&format!("vpcflow, {format}"), (0..8).map(|number| corpus::pack(&object(number))).collect());
+    let count = |text: &[u8]| {
         each_line(text, |line| {
             black_box(memchr::memchr_iter(b' ', line).fold(0, |sum, at| sum ^ at));
         })
-    });
-    bench.decode(&[("inflate + memchr", floor)]);
+    };
+    bench.compare(&[("memchr, lines and fields counted", &count)]);
 }
 
 fn invocations() {
     let objects = (0..6).map(|object| corpus::pack(&corpus::invocations::made_object(object))).collect();
-    let mut bench = Bench::of("bedrock, large bodies", objects);
-    let lazy = bench.measure("inflate + sonic-rs, bodies passed over", &mut |text| {
+    let lazy = |text: &[u8]| {
         each_line(text, |line| drop(black_box(sonic_rs::from_slice::<Invocation<LazyValue>>(line).expect("a record"))))
-    });
-    let parsed = bench.measure("inflate + sonic-rs, bodies parsed", &mut |text| {
+    };
+    let parsed = |text: &[u8]| {
         each_line(text, |line| {
             drop(black_box(sonic_rs::from_slice::<Invocation<sonic_rs::Value>>(line).expect("a record")))
         })
-    });
-    bench.decode(&[("inflate + sonic-rs with bodies passed over", lazy), ("with bodies parsed", parsed)]);
+    };
+    Bench::of("bedrock, large bodies", objects)
+        .compare(&[("sonic-rs, bodies passed over", &lazy), ("sonic-rs, bodies parsed", &parsed)]);
 }
 
 /// Calls `read` with each line; returns their number.
@@ -139,6 +137,9 @@ fn each_line(text: &[u8], read: impl Fn(&[u8])) -> usize {
     lines
 }
 
+/// Work on an unpacked object, which returns the number of its records.
+type Work<'w> = &'w dyn Fn(&[u8]) -> usize;
+
 /// Packed objects and what is needed to measure work on them.
 struct Bench {
     archive: Vec<Vec<u8>>,
@@ -146,43 +147,65 @@ struct Bench {
     buffer: Vec<u8>,
 }
 
+/// What one round of some work took.
+#[derive(Clone, Copy)]
+struct Taken {
+    seconds: f64,
+    bytes: usize,
+    records: usize,
+}
+
 impl Bench {
     fn of(name: &str, archive: Vec<Vec<u8>>) -> Self {
         println!("{name}");
-        let mut bench = Bench { archive, inflater: Decompressor::new(), buffer: vec![0; 256 << 20] };
-        bench.measure("inflate (libdeflate)", &mut |_| 0);
-        bench
+        Bench { archive, inflater: Decompressor::new(), buffer: vec![0; 256 << 20] }
     }
 
-    /// Unpacks every object and does `work` on it, which returns the number of records. Returns bytes per microsecond.
-    fn measure(&mut self, name: &str, work: &mut dyn FnMut(&[u8]) -> usize) -> f64 {
-        let (mut times, mut bytes, mut records) = (Vec::new(), 0, 0);
-        for _ in 0..ROUNDS {
-            (bytes, records) = (0, 0);
-            let clock = Clock::start();
-            for object in &self.archive {
-                let length = self.inflater.gzip_decompress(object, &mut self.buffer).expect("an intact gzip object");
-                bytes += length;
-                records += work(&self.buffer[..length]);
-            }
-            times.push(clock.seconds());
+    /// Unpacks every object and does `work` on it.
+    fn time(&mut self, work: Work) -> Taken {
+        let (mut bytes, mut records) = (0, 0);
+        let clock = Clock::start();
+        for object in &self.archive {
+            let length = self.inflater.gzip_decompress(object, &mut self.buffer).expect("an intact gzip object");
+            bytes += length;
+            records += work(&self.buffer[..length]);
         }
-        times.sort_by(f64::total_cmp);
-        let time = times[ROUNDS / 2];
-        let (speed, rate) = (bytes as f64 / time / 1e6, records as f64 / time / 1e3);
-        println!("  {name:44} {speed:7.0} MB/s  {:6.3} ns/byte  {rate:7.0} k records/s", time / bytes as f64 * 1e9);
-        speed
+        Taken { seconds: clock.seconds(), bytes, records }
     }
 
-    /// Measures decoding, and says how it compares with each floor.
-    fn decode(&mut self, floors: &[(&str, f64)]) {
-        let ours = self.measure("inflate + decode to Arrow", &mut |bytes| {
+    /// Measures inflating, inflating with each of the floors, and decoding, and says how decoding compares with the floors.
+    fn compare(mut self, floors: &[(&str, Work)]) {
+        let decode = |bytes: &[u8]| {
             let decoded = framing::decode("s3://bench/object.gz", bytes, &NoBodies, 0);
             decoded.batches.iter().map(|batch| batch.rows.num_rows()).sum()
-        });
-        let shares = floors.iter().map(|(name, floor)| format!("{:.0} % of {name}", ours / floor * 100.0));
-        println!("  decode runs at {}\n", shares.collect::<Vec<_>>().join(", "));
+        };
+        let mut works: Vec<(&str, Work)> = vec![("nothing else (libdeflate)", &|_| 0)];
+        works.extend_from_slice(floors);
+        works.push(("decode to Arrow", &decode));
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            rounds.push(works.iter().map(|(_, work)| self.time(*work)).collect::<Vec<Taken>>());
+        }
+        for (place, (name, _)) in works.iter().enumerate() {
+            let seconds = median(rounds.iter().map(|round| round[place].seconds));
+            let Taken { bytes, records, .. } = rounds[0][place];
+            let (speed, rate) = (bytes as f64 / seconds / 1e6, records as f64 / seconds / 1e3);
+            let each = seconds / bytes as f64 * 1e9;
+            println!("  inflate + {name:34} {speed:7.0} MB/s  {each:6.3} ns/byte  {rate:7.0} k records/s");
+        }
+        for (place, (name, _)) in floors.iter().enumerate() {
+            let of = |round: &Vec<Taken>| round[place + 1].seconds / round[works.len() - 1].seconds;
+            println!("  decode runs at {:.0} % of inflate + {name}", median(rounds.iter().map(of)) * 100.0);
+        }
+        println!();
     }
+}
+
+/// The value in the middle.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Measures this thread's CPU time, so that other work on the machine does not count.
