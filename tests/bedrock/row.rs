@@ -68,7 +68,8 @@ pub fn normal_form(record: &Value) -> Value {
 /// The first row of a batch.
 pub fn shown(batch: &Batch) -> Value {
     let mut row = Map::new();
-    for (field, column) in batch.rows.schema().fields().iter().zip(batch.rows.columns()) {
+    let rows = batch.stored();
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
         let value = value(column.as_ref(), 0);
         if !value.is_null() {
             row.insert(field.name().clone(), value);
