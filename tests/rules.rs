@@ -116,7 +116,7 @@ fn batch(event: &Denied) -> RecordBatch {
     text("sourceIPAddress", &format!("192.0.2.{}", event.number));
     text("userIdentity.arn", &format!("arn:aws:iam::111122223333:user/user{}", event.who));
     rows.finish(noon().timestamp_micros() + event.second * 1_000_000, event.number, event.number.into());
-    rows.take(event.object).into_iter().next().expect("a row").rows
+    rows.take(event.object).into_iter().next().expect("a row").stored()
 }
 
 async fn judge(rules: &[Rule], batches: Vec<RecordBatch>, window: &Window) -> detect::Report {
