@@ -1,32 +1,30 @@
 //! The lake over a long time: logs of its tables that stay short, and readers that were away.
 
+#[path = "support/records.rs"]
+mod records;
+
 use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use datafusion::prelude::SessionContext;
+use records::record;
 use trailhound::error::Error;
-use trailhound::lake::objects::{OBJECTS, ObjectRow, batch, fingerprint};
-use trailhound::lake::{Journal, Lake, Part, Position};
+use trailhound::lake::objects::{OBJECTS, fingerprint};
+use trailhound::lake::{Journal, Lake, Position};
 use trailhound::logs::LOG_TYPES;
 use trailhound::logs::rows::Rows;
 use trailhound::table::Table;
 
-/// The stored record of an object, and what it is known by.
-async fn record(lake: &Lake, object: u32) -> (Part, u128) {
-    let uri = format!("file:///{object}.json");
-    let row = ObjectRow { uri: uri.clone(), version: "1".to_owned(), ..ObjectRow::default() };
-    let mut writer = lake.writer(&OBJECTS, Default::default());
-    writer.push(&batch(&[row], 1_790_000_000_000_000, "run").unwrap().into(), &[(20_000, 0)]);
-    let mut part = writer.drain().remove(0).encode().unwrap();
-    lake.store(&mut part).await.unwrap();
-    (part, fingerprint(&uri, "1"))
+/// Name of an object.
+fn uri(object: u32) -> String {
+    format!("file:///{object}.json")
 }
 
 /// Publishes the records of one object each.
 async fn publish(lake: &Lake, journal: &mut Journal, objects: std::ops::Range<u32>) {
     for object in objects {
-        let (part, print) = record(lake, object).await;
+        let (part, print) = record(lake, &uri(object)).await;
         journal.publish(&[], &[part], &[print]).await.unwrap();
     }
 }
@@ -72,12 +70,12 @@ async fn logs_stay_short_and_readers_that_were_away_miss_nothing() {
     // What the log no longer says is not taken for nothing: all rows count.
     assert_eq!(since(&journal, &early).await, 210);
     // Nor is a publish that was prepared before taken for one that failed.
-    let (part, print) = record(&lake, 210).await;
+    let (part, print) = record(&lake, &uri(210)).await;
     assert!(matches!(away.publish(&[], &[part], &[print]).await, Err(Error::Conflict)));
     away.refresh().await.unwrap();
     assert_eq!(away.position().unwrap(), journal.position().unwrap());
     let mut anew = Lake::at(place, vec![], vec![]).await.unwrap().begin().await.unwrap();
-    let uris: Vec<String> = (0..210).map(|object| format!("file:///{object}.json")).collect();
+    let uris: Vec<String> = (0..210).map(uri).collect();
     anew.look_for(&uris.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
     assert!(uris.iter().all(|uri| anew.has_seen(fingerprint(uri, "1"))));
 }
@@ -95,7 +93,7 @@ async fn a_publish_that_was_decided_is_finished_after_an_error() {
     writer.push_all(rows.take("file:///1.json").unwrap());
     let mut part = writer.drain().remove(0).encode().unwrap();
     lake.store(&mut part).await.unwrap();
-    let (object, print) = record(&lake, 1).await;
+    let (object, print) = record(&lake, &uri(1)).await;
 
     // For a while the log of the table is no folder.
     let (log, aside) = (folder.path().join(table.name).join("_delta_log"), folder.path().join("aside"));

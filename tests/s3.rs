@@ -1,5 +1,7 @@
 //! Intake from S3, and lakes in S3, against a server in this process.
 
+#[path = "support/records.rs"]
+mod records;
 #[path = "support/s3_server.rs"]
 mod s3_server;
 
@@ -8,12 +10,13 @@ use std::io::Write;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use object_store::path::Path;
+use records::record;
 use s3_server::{Conditions, KEY_ID, S3Server, config, write};
 use trailhound::error::{Error, Result};
 use trailhound::intake::{Intake, Listing, Options};
-use trailhound::lake::objects::{OBJECTS, ObjectRow, batch, fingerprint};
+use trailhound::lake::Lake;
+use trailhound::lake::objects::fingerprint;
 use trailhound::lake::s3::{probe_conditional_put, register_with};
-use trailhound::lake::{Lake, Part};
 
 fn intake(server: &S3Server, options: Options) -> Intake {
     Intake::with_aws(options, server.config())
@@ -267,16 +270,6 @@ async fn bodies_are_read_from_the_bucket_of_their_log_only() {
 
 /// Delta's registries belong to the process: tests of lakes take turns.
 static LAKES: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-/// A stored file with the record of one object, and the object's fingerprint.
-async fn record(lake: &Lake, uri: &str) -> (Part, u128) {
-    let row = ObjectRow { uri: uri.to_owned(), version: "1".to_owned(), ..ObjectRow::default() };
-    let mut writer = lake.writer(&OBJECTS, Default::default());
-    writer.push(&batch(&[row], 1_790_000_000_000_000, "run").unwrap().into(), &[(20_000, 0)]);
-    let mut part = writer.drain().remove(0).encode().unwrap();
-    lake.store(&mut part).await.unwrap();
-    (part, fingerprint(uri, "1"))
-}
 
 async fn lake(server: &S3Server) -> Lake {
     server.bucket("lake");

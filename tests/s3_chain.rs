@@ -1,12 +1,15 @@
 //! S3 with the AWS configuration of the environment, against moto: `.ci/moto.sh` starts it and runs these.
 
+#[path = "support/records.rs"]
+mod records;
+
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::StorageClass;
 use futures::StreamExt;
+use records::record;
 use trailhound::intake::{Intake, Listing, Options, s3};
 use trailhound::lake::Lake;
-use trailhound::lake::objects::{OBJECTS, ObjectRow, batch, fingerprint};
 
 /// A client for a new bucket, or nothing when there is no moto.
 async fn bucket(name: &str) -> Option<Client> {
@@ -118,16 +121,12 @@ async fn a_lake_is_written_with_the_credentials_of_the_role() {
     }
     let lake = Lake::at("s3://chain-lake/a lake", vec![], vec![]).await.unwrap();
     let mut journal = lake.begin().await.unwrap();
-    let row = ObjectRow { uri: "s3://b/k".to_owned(), version: "1".to_owned(), ..ObjectRow::default() };
-    let mut writer = lake.writer(&OBJECTS, Default::default());
-    writer.push(&batch(&[row], 1_790_000_000_000_000, "run").unwrap().into(), &[(20_000, 0)]);
-    let mut part = writer.drain().remove(0).encode().unwrap();
-    lake.store(&mut part).await.unwrap();
+    let (part, print) = record(&lake, "s3://b/k").await;
     let mut rival = lake.begin().await.unwrap();
-    journal.publish(&[], &[part], &[fingerprint("s3://b/k", "1")]).await.unwrap();
+    journal.publish(&[], &[part], &[print]).await.unwrap();
     let mut later = lake.begin().await.unwrap();
     later.look_for(&["s3://b/k"]).await.unwrap();
-    assert!(later.has_seen(fingerprint("s3://b/k", "1")));
+    assert!(later.has_seen(print));
     let late = rival.publish(&[], &[], &[]).await;
     assert!(matches!(late, Err(trailhound::error::Error::Conflict)), "{late:?}");
 }
