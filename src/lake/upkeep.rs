@@ -64,7 +64,7 @@ impl Lake {
                 .with_session_state(reading.clone())
                 .with_target_size(NonZeroU64::new(TARGET_BYTES).unwrap_or(NonZeroU64::MIN))
                 .with_writer_properties(joined_properties(table)?)
-                .with_commit_properties(CommitProperties::default().with_cleanup_expired_logs(Some(false)))
+                .with_commit_properties(without_clean_up())
                 .await
                 .map_err(|e| failed(table.name, &e))?;
             clean(table, &joined).await;
@@ -79,11 +79,18 @@ impl Lake {
         let mut done = Vec::new();
         for &table in self.events.iter().chain(&self.records) {
             let Some(delta) = tables::load(&self.root, table).await? else { continue };
-            let (_, metrics) = delta.vacuum().await.map_err(|e| failed(table.name, &e))?;
+            let vacuum = delta.vacuum().with_commit_properties(without_clean_up());
+            let (vacuumed, metrics) = vacuum.await.map_err(|e| failed(table.name, &e))?;
+            clean(table, &vacuumed).await;
             done.push((table.name, metrics.files_deleted.len() as u64));
         }
         Ok(done)
     }
+}
+
+/// The log is cleaned afterwards: within a commit, a clean-up that fails would make the commit fail that is done.
+fn without_clean_up() -> CommitProperties {
+    CommitProperties::default().with_cleanup_expired_logs(Some(false))
 }
 
 fn failed(table: &str, error: &dyn std::error::Error) -> Error {
