@@ -1,6 +1,7 @@
 //! The engine: the one place that builds a DataFusion session with our tables, views and SQL functions.
 
 pub mod address;
+pub mod among;
 pub mod arn;
 pub mod compact;
 mod dialect;
@@ -12,6 +13,7 @@ mod nested;
 mod precedence;
 mod prices;
 pub mod queries;
+pub mod reduction;
 pub mod regexes;
 mod session;
 mod sorted_joins;

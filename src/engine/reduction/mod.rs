@@ -1,0 +1,399 @@
+//! Of a history, only groups that have a fresh row: a query for fresh rows reads no others.
+//!
+//! A rule that looks back asks for groups (by principal, by hour) and keeps those with a fresh row. Here the keys of fresh rows
+//! become queries of their own, which read fresh rows alone, and conditions on what is grouped. Databases know this as
+//! semi-join reduction (Bernstein and Chiu 1981) and magic sets (Beeri and Ramakrishnan 1987). It changes no answer: what is
+//! left out belongs to groups that the query itself removes in the end.
+
+mod origin;
+mod pairs;
+mod source;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, Result, ScalarValue};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
+use datafusion::logical_expr::{Distinct, Expr, Filter, Join, LogicalPlan, Projection, Union, lit};
+
+use super::among::Known;
+use origin::{Origin, asks_for_fresh, kept_sides, origins, plain};
+use pairs::pairs;
+use source::Source;
+
+/// A query that reads less, and what has to be found before it is asked.
+#[derive(Debug)]
+pub struct Reduced {
+    /// The query.
+    pub plan: LogicalPlan,
+    /// Keys that it asks for.
+    pub searches: Vec<Search>,
+}
+
+/// A query for keys.
+#[derive(Debug)]
+pub struct Search {
+    /// Its rows: a column for each key.
+    pub plan: LogicalPlan,
+    /// Where they have to be put.
+    pub known: Arc<Known>,
+}
+
+/// What is asked of the rows of a node.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// What rows meet that matter.
+    rows: Vec<Expr>,
+    /// Keys, one of which rows have that matter.
+    keys: Option<Keys>,
+}
+
+/// Expressions over the rows of a node, and where their values come from.
+#[derive(Debug, Clone)]
+struct Keys {
+    here: Vec<Expr>,
+    source: Source,
+    /// True when a condition above asks for them, which the optimizer can bring down to here.
+    asked: bool,
+}
+
+/// The same query on less, when it asks for fresh rows of groups; without searches when there is nothing to leave out.
+pub fn reduce(plan: &LogicalPlan) -> Result<Reduced> {
+    let mut searches = Vec::new();
+    let plan = node(plan, Wanted::default(), &mut searches)?;
+    Ok(Reduced { plan, searches })
+}
+
+fn node(plan: &LogicalPlan, mut wanted: Wanted, searches: &mut Vec<Search>) -> Result<LogicalPlan> {
+    match plan {
+        LogicalPlan::Filter(filter) => {
+            wanted.rows.extend(split_conjunction(&filter.predicate).into_iter().cloned());
+            passed_on(plan, wanted, searches)
+        }
+        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Distinct(Distinct::All(_)) => {
+            passed_on(plan, wanted, searches)
+        }
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => passed_on(plan, wanted, searches),
+        LogicalPlan::Window(_) => windows(plan, wanted, searches),
+        LogicalPlan::Aggregate(aggregate) => {
+            let groups: Vec<Expr> = aggregate.group_expr.iter().map(plain).cloned().collect();
+            let origins = origins(plan);
+            let Some((origin, input)) = origins.first() else { return Ok(plan.clone()) };
+            let wanted = wanted.below(origin, input);
+            let keys = wanted.groups(input, &groups)?;
+            let input = limited(input, Vec::new(), keys, searches)?;
+            plan.with_new_exprs(plan.expressions(), vec![input])
+        }
+        LogicalPlan::Join(join) if !join.null_aware => joined(join, wanted, searches),
+        _ => Ok(plan.clone()),
+    }
+}
+
+/// A node whose rows are rows of its input.
+fn passed_on(plan: &LogicalPlan, wanted: Wanted, searches: &mut Vec<Search>) -> Result<LogicalPlan> {
+    let origins = origins(plan);
+    let Some((origin, input)) = origins.first() else { return Ok(plan.clone()) };
+    let input = node(input, wanted.below(origin, input), searches)?;
+    plan.with_new_exprs(plan.expressions(), vec![input])
+}
+
+/// Windows that stand on each other: they stay together, since they see the same rows.
+fn windows(plan: &LogicalPlan, wanted: Wanted, searches: &mut Vec<Search>) -> Result<LogicalPlan> {
+    let mut stack = Vec::new();
+    let mut input = plan;
+    let mut groups: Option<Vec<Expr>> = None;
+    let mut is_ordered = false;
+    let mut read: Vec<&Column> = Vec::new();
+    while let LogicalPlan::Window(window) = input {
+        for function in &window.window_expr {
+            read.extend(function.column_refs());
+            let Expr::WindowFunction(function) = plain(function) else { return Ok(plan.clone()) };
+            is_ordered |= !function.params.order_by.is_empty();
+            let keys = &function.params.partition_by;
+            groups = Some(match groups {
+                None => keys.clone(),
+                Some(groups) => groups.into_iter().filter(|key| keys.contains(key)).collect(),
+            });
+        }
+        stack.push(input);
+        input = &window.input;
+    }
+    let wanted = wanted.below(&Origin::same(input.schema()), input);
+    let fresh = conjunction(wanted.rows.iter().filter(|condition| asks_for_fresh(input, condition)).cloned());
+    let groups = groups.unwrap_or_default();
+    // The optimizer brings conditions below windows only when they are on plain columns.
+    let keys = wanted.groups(input, &groups)?.map(|keys| Keys { asked: false, ..keys });
+    let mut plan = limited(input, Vec::new(), keys, searches)?;
+    let read: Option<HashSet<usize>> =
+        read.into_iter().map(|column| input.schema().maybe_index_of_column(column)).collect();
+    // Without an order, rows stream past their groups.
+    if let (Some(fresh), Some(read), true) = (fresh, read, is_ordered && !groups.is_empty()) {
+        let rows = LogicalPlan::Filter(Filter::try_new(fresh.clone(), Arc::new(input.clone()))?);
+        plan = whole_when_fresh(plan, node(&rows, Wanted::default(), searches)?, fresh, &read)?;
+    }
+    for window in stack.into_iter().rev() {
+        plan = window.with_new_exprs(window.expressions(), vec![plan])?;
+    }
+    Ok(plan)
+}
+
+/// Those of `all` rows that are not fresh with the columns at `read` alone, the others null, and the `fresh` rows: when only
+/// fresh rows are shown, nothing else of a history is looked at.
+fn whole_when_fresh(
+    all: LogicalPlan,
+    fresh: LogicalPlan,
+    is_fresh: Expr,
+    read: &HashSet<usize>,
+) -> Result<LogicalPlan> {
+    let history = LogicalPlan::Filter(Filter::try_new(is_fresh.is_not_true(), Arc::new(all))?);
+    let schema = fresh.schema().clone();
+    let (mut of_history, mut of_fresh, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, (table, field)) in schema.iter().enumerate() {
+        let column = Expr::Column(Column::new(table.cloned(), field.name()));
+        let name = format!("column{place}");
+        let past = match read.contains(&place) {
+            true => column.clone(),
+            false => lit(ScalarValue::try_from(field.data_type())?),
+        };
+        of_history.push(past.alias(&name));
+        of_fresh.push(column.alias(&name));
+        names.push(Expr::Column(Column::from_name(name)).alias_qualified(table.cloned(), field.name()));
+    }
+    let of_history = LogicalPlan::Projection(Projection::try_new(of_history, Arc::new(history))?);
+    let of_fresh = LogicalPlan::Projection(Projection::try_new(of_fresh, Arc::new(fresh))?);
+    let both = LogicalPlan::Union(Union::try_new(vec![Arc::new(of_history), Arc::new(of_fresh)])?);
+    Ok(LogicalPlan::Projection(Projection::try_new(names, Arc::new(both))?))
+}
+
+/// Sides of a join: fresh rows of one tell which rows of the other may have a match that matters.
+fn joined(join: &Join, wanted: Wanted, searches: &mut Vec<Search>) -> Result<LogicalPlan> {
+    let (left_kept, right_kept) = kept_sides(join.join_type);
+    let pairs = pairs(join, &wanted.rows);
+    let swapped: Vec<(Expr, Expr)> = pairs.iter().cloned().map(|(left, right)| (right, left)).collect();
+    let side = |side: &LogicalPlan, kept: bool| match kept {
+        true => wanted.below(&Origin::same(side.schema()), side),
+        false => Wanted::default(),
+    };
+    let (mut left, mut right) = (side(&join.left, left_kept), side(&join.right, right_kept));
+    if left.asks_for_fresh(&join.left) {
+        right.keys = left.partners(&join.left, &pairs)?.or(right.keys);
+    } else if right.asks_for_fresh(&join.right) {
+        left.keys = right.partners(&join.right, &swapped)?.or(left.keys);
+    } else if left_kept {
+        right.keys = left.keys.as_ref().and_then(|keys| keys.across(&pairs)).or(right.keys);
+    } else if right_kept {
+        left.keys = right.keys.as_ref().and_then(|keys| keys.across(&swapped)).or(left.keys);
+    }
+    let left = limited(&join.left, left.rows, left.keys, searches)?;
+    let right = limited(&join.right, right.rows, right.keys, searches)?;
+    let plan = LogicalPlan::Join(join.clone());
+    plan.with_new_exprs(plan.expressions(), vec![left, right])
+}
+
+/// Rows of `input` that have one of `keys`, of which those matter that meet `rows`.
+fn limited(
+    input: &LogicalPlan,
+    rows: Vec<Expr>,
+    keys: Option<Keys>,
+    searches: &mut Vec<Search>,
+) -> Result<LogicalPlan> {
+    let below = keys.clone().map(|keys| Keys { asked: true, ..keys });
+    let plan = node(input, Wanted { rows, keys: below }, searches)?;
+    let Some(keys) = keys.filter(|keys| !keys.asked) else { return Ok(plan) };
+    let known = Arc::new(Known::default());
+    searches.push(Search { plan: keys.source.query()?, known: known.clone() });
+    Ok(LogicalPlan::Filter(Filter::try_new(known.condition(keys.here), Arc::new(plan))?))
+}
+
+impl Wanted {
+    /// The same of the rows of an input.
+    fn below(&self, origin: &Origin, input: &LogicalPlan) -> Wanted {
+        let keys = self.keys.as_ref().and_then(|keys| keys.only(|key| origin.exact(key)));
+        Wanted { rows: origin.implied(&self.rows, input), keys }
+    }
+
+    fn asks_for_fresh(&self, node: &LogicalPlan) -> bool {
+        self.rows.iter().any(|condition| asks_for_fresh(node, condition))
+    }
+
+    /// Keys of the groups of `node` that matter; none when that may be any of them.
+    fn groups(&self, node: &LogicalPlan, groups: &[Expr]) -> Result<Option<Keys>> {
+        if groups.is_empty() {
+            return Ok(None);
+        }
+        if self.asks_for_fresh(node) {
+            let source = Source::below(node, self.rows.clone(), groups.to_vec())?;
+            return Ok(Some(Keys { here: groups.to_vec(), source, asked: false }));
+        }
+        let same = |keys: &Keys| keys.only(|key| is_made_of(key, groups).then(|| key.clone()));
+        Ok(self.keys.as_ref().and_then(same))
+    }
+
+    /// Keys of the other side of a join, as the rows of this side, `node`, have them.
+    fn partners(&self, node: &LogicalPlan, pairs: &[(Expr, Expr)]) -> Result<Option<Keys>> {
+        let (own, others): (Vec<Expr>, Vec<Expr>) = pairs.iter().cloned().unzip();
+        if others.is_empty() {
+            return Ok(None);
+        }
+        let source = Source::below(node, self.rows.clone(), own)?;
+        Ok(Some(Keys { here: others, source, asked: false }))
+    }
+}
+
+impl Keys {
+    /// Those for which `place` says what they are, there.
+    fn only(&self, place: impl Fn(&Expr) -> Option<Expr>) -> Option<Keys> {
+        let found =
+            self.here.iter().zip(&self.source.keys).filter_map(|(key, origin)| Some((place(key)?, origin.clone())));
+        let (here, origins): (Vec<Expr>, Vec<Expr>) = found.unzip();
+        let asked = self.asked && here.len() == self.here.len();
+        (!here.is_empty()).then(|| Keys { here, source: self.source.with(origins), asked })
+    }
+
+    /// Those that the other side of a join has too.
+    fn across(&self, pairs: &[(Expr, Expr)]) -> Option<Keys> {
+        let partner = |key: &Expr| pairs.iter().find(|(own, _)| own == key).map(|(_, other)| other.clone());
+        self.only(partner).map(|keys| Keys { asked: false, ..keys })
+    }
+}
+
+/// True when all rows of a group have the same value of `expression`.
+fn is_made_of(expression: &Expr, groups: &[Expr]) -> bool {
+    let mut known = true;
+    // Nothing in it fails.
+    let _ = expression.apply(|inner| {
+        if groups.contains(inner) {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        known &= !matches!(inner, Expr::Column(_));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    known
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::prelude::{DataFrame, col};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::{Reduced, reduce};
+    use crate::engine::{Engine, Settings};
+
+    /// Questions over `r(id, k, l, v, fresh)`, each with the number of searches that it leads to.
+    const QUESTIONS: [(&str, usize); 15] = [
+        // Windows.
+        (
+            "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY id) AS place, min(v) OVER (PARTITION BY k, l) AS first FROM r) WHERE place = 1 OR (v > 1 AND first < 3)",
+            1,
+        ),
+        (
+            "SELECT * FROM (SELECT *, count(*) OVER (PARTITION BY k) AS a, count(*) OVER (PARTITION BY l) AS b FROM r)",
+            0,
+        ),
+        (
+            "SELECT * FROM (SELECT *, max(id) OVER (PARTITION BY coalesce(l, 7), k) AS last FROM r WHERE v IS NOT NULL) AS seen WHERE last > 2",
+            1,
+        ),
+        // Groups.
+        (
+            "SELECT k, l, bool_or(fresh) AS fresh, count(*) AS n, sum(v) AS v FROM r GROUP BY k, l HAVING count(*) > 1",
+            1,
+        ),
+        ("SELECT k, bool_or(fresh) AS fresh, bool_or(v > 2) AS high FROM r GROUP BY k HAVING bool_or(v > 2)", 1),
+        (
+            "SELECT k, bool_and(fresh) AS fresh, min(id) AS id FROM r GROUP BY k HAVING bool_or(v > 2 AND l = 1) OR k = 'x'",
+            1,
+        ),
+        ("SELECT bool_or(fresh) AS fresh, count(*) AS n FROM r", 0),
+        // Groups of rows with windows.
+        (
+            "WITH seen AS (SELECT *, min(id) OVER (PARTITION BY k, l) AS first FROM r) SELECT k, v, bool_or(fresh) AS fresh, min(first) AS first, count(*) AS n FROM seen GROUP BY k, v",
+            2,
+        ),
+        // Windows over groups, joined with groups of the same.
+        (
+            "WITH hours AS (SELECT k, l, v AS hour, bool_or(fresh) AS fresh, count(*) AS n FROM r GROUP BY k, l, v), \
+          near AS (SELECT k AS nk, hour + shift AS near_hour, min(l) AS first FROM hours CROSS JOIN (VALUES (-1), (0), (1)) AS s(shift) GROUP BY k, hour + shift), \
+          ranked AS (SELECT *, dense_rank() OVER (PARTITION BY k ORDER BY hour) AS place FROM hours) \
+          SELECT * FROM ranked JOIN near ON nk = k AND near_hour = hour WHERE place > 1",
+            4,
+        ),
+        // Joins with a history.
+        (
+            "SELECT r.*, h.n FROM r JOIN (SELECT k, l, count(*) AS n FROM r WHERE NOT fresh GROUP BY k, l) AS h ON h.k = r.k AND h.l = r.l",
+            1,
+        ),
+        (
+            "SELECT r.*, h.n FROM r LEFT JOIN (SELECT k, count(*) AS n FROM r WHERE NOT fresh GROUP BY k) AS h ON h.k = r.k WHERE h.n IS NULL OR h.n > 1",
+            1,
+        ),
+        (
+            "SELECT r.id, h.* FROM r RIGHT JOIN (SELECT k, max(id) AS last, bool_or(fresh) AS fresh FROM r GROUP BY k) AS h ON h.k = r.k AND r.id < h.last",
+            2,
+        ),
+        (
+            "SELECT a.id, b.id AS other, a.fresh OR b.fresh AS fresh FROM r AS a JOIN r AS b ON a.k = b.k AND a.id < b.id",
+            0,
+        ),
+        ("SELECT a.id, b.id AS other, a.fresh FROM r AS a FULL JOIN r AS b ON a.k = b.k AND a.id < b.id", 0),
+        // What more than the rows of a group decides.
+        (
+            "SELECT * FROM (SELECT *, count(*) OVER (PARTITION BY k) AS n FROM (SELECT * FROM r ORDER BY id LIMIT 5)) WHERE n > 1 AND NOT EXISTS (SELECT 1 FROM r AS o WHERE o.v > n)",
+            1,
+        ),
+    ];
+
+    async fn lines(frame: DataFrame) -> Vec<String> {
+        let batches = frame.collect().await.expect("rows");
+        let table = pretty_format_batches(&batches).expect("a table").to_string();
+        let mut lines: Vec<String> = table.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    /// Fresh rows of a question as it is, and reduced; and the searches that this took.
+    async fn answers(engine: &Engine, question: &str, rows: &str) -> (Vec<String>, Vec<String>, usize) {
+        let ctes = format!("WITH r AS (SELECT * FROM (VALUES {rows}) AS r(id, k, l, v, fresh))");
+        let sql = match question.strip_prefix("WITH") {
+            Some(rest) => format!("{ctes}, {rest}"),
+            None => format!("{ctes} {question}"),
+        };
+        let frame = engine.sql(&sql).await.expect(question).filter(col("fresh")).expect(question);
+        let Reduced { plan, searches } = reduce(frame.logical_plan()).expect(question);
+        let count = searches.len();
+        let state = engine.context().state();
+        for search in searches {
+            let found = DataFrame::new(state.clone(), search.plan).create_physical_plan().await.expect(question);
+            let keys = datafusion::physical_plan::collect(found.clone(), state.task_ctx()).await.expect(question);
+            search.known.fill(&found.schema(), &keys).expect(question);
+        }
+        (lines(frame).await, lines(DataFrame::new(state, plan)).await, count)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn answers_are_the_same(
+            rows in prop::collection::vec(
+                (select(&["NULL", "'x'", "'y'", "'z'"]), select(&["NULL", "1", "2"]), select(&["NULL", "0", "3", "5"]), select(&["true", "false"])),
+                1..14,
+            ),
+        ) {
+            let mut values: Vec<String> = vec!["(99, 'w', 3, 1, false)".into()];
+            values.extend(rows.iter().enumerate().map(|(id, (k, l, v, fresh))| format!("({id}, {k}, {l}, {v}, {fresh})")));
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            let engine = runtime.block_on(Engine::in_memory(Settings::default(), Vec::new())).expect("an engine");
+            let mut counts = Vec::new();
+            for (question, _) in QUESTIONS {
+                let (plain, reduced, count) = runtime.block_on(answers(&engine, question, &values.join(", ")));
+                prop_assert_eq!(plain, reduced, "{}", question);
+                counts.push(count);
+            }
+            prop_assert_eq!(counts, QUESTIONS.map(|(_, searches)| searches));
+        }
+    }
+}
