@@ -106,6 +106,19 @@ fn questions() -> impl Strategy<Value = String> {
         1 => conditions().prop_map(move |a| format!(
             "SELECT * FROM (SELECT {row}, {keep}, row_number() OVER (PARTITION BY userIdentity.arn, errorCode \
              ORDER BY time, eventID) AS place FROM cloudtrail WHERE {a}) WHERE place = 1 AND principal LIKE '%user%'")),
+        1 => (conditions(), 1u8..3).prop_map(move |(a, least)| format!(
+            "WITH seen AS (SELECT {row}, {keep}, errorCode AS error, min(time) OVER (PARTITION BY userIdentity.arn, errorCode) AS first \
+             FROM cloudtrail WHERE {a}) \
+             SELECT max(time) AS time, bool_or(fresh) AS fresh, principal, min(name) AS name, count(*) AS event_count, \
+             count(CASE WHEN time < first + INTERVAL '10 minutes' THEN 1 END) AS new, sample(event_id) AS event_ids FROM seen \
+             GROUP BY principal, date_bin(INTERVAL '10 minutes', time) HAVING count(*) >= {least}")),
+        1 => (conditions(), conditions()).prop_map(move |(a, b)| format!(
+            "WITH slots AS (SELECT max(time) AS time, bool_or(fresh) AS fresh, userIdentity.arn AS principal, min(eventName) AS name, \
+             date_bin(INTERVAL '10 minutes', time) AS slot, count(*) AS event_count FROM cloudtrail WHERE {a} \
+             GROUP BY userIdentity.arn, date_bin(INTERVAL '10 minutes', time)), \
+             ranked AS (SELECT *, dense_rank() OVER (PARTITION BY principal ORDER BY slot) AS place FROM slots), \
+             failed AS (SELECT userIdentity.arn AS who, count(*) AS failures FROM cloudtrail WHERE {b} GROUP BY userIdentity.arn) \
+             SELECT ranked.*, failures FROM ranked LEFT JOIN failed ON who = principal WHERE place > 1 OR failures > 2")),
         1 => conditions().prop_map(move |a| format!(
             "SELECT calls.*, log_began FROM (SELECT {row}, {keep}, recipientAccountId AS account_id FROM cloudtrail WHERE {a}) \
              AS calls JOIN accounts ON accounts.account IS NOT DISTINCT FROM account_id \
@@ -304,7 +317,7 @@ fn first_rows_of_more_partitions_than_memory_holds_go_to_disk() {
 #[test]
 fn built_in_rules_find_the_same_together_as_alone_in_a_lake() {
     let folder = tempfile::tempdir().expect("a folder");
-    let run = |scans| {
+    let run = |scans, window: Window| {
         let place = folder.path().join("lake").to_string_lossy().into_owned();
         block_on(async move {
             let lake = pipeline::open_lake(&place).await.expect("a lake");
@@ -316,18 +329,21 @@ fn built_in_rules_find_the_same_together_as_alone_in_a_lake() {
             let providers = lake.providers().await.expect("tables");
             let engine = Engine::new(Settings { threads: 2, memory: PLENTY }, providers).await.expect("an engine");
             let rules = Shelf::built_in().expect("rules").rules().to_vec();
-            let window = Window::default();
             detect::run(&engine, &rules, &Tuning::default(), &window, 2, scans, "run")
                 .await
                 .expect("the tables can be read")
         })
     };
-    let (mut together, mut alone) = (run(Scans::Shared), run(Scans::Alone));
-    for report in [&mut together, &mut alone] {
-        report.findings.iter_mut().for_each(|finding| finding.created_at = noon());
+    // Its story begins in the middle of the day.
+    for (start, least) in [(None, 50), (Some(noon()), 20)] {
+        let window = Window { start, ..Window::default() };
+        let (mut together, mut alone) = (run(Scans::Shared, window.clone()), run(Scans::Alone, window));
+        for report in [&mut together, &mut alone] {
+            report.findings.iter_mut().for_each(|finding| finding.created_at = noon());
+        }
+        assert!(alone.findings.len() > least, "the sample data tells a story");
+        assert_eq!(told(together), told(alone));
     }
-    assert!(alone.findings.len() > 50, "the sample data tells a story");
-    assert_eq!(told(together), told(alone));
 }
 
 #[test]

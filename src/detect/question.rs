@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
 use datafusion::prelude::{DataFrame, col};
 use futures::StreamExt;
 
@@ -14,6 +16,8 @@ use super::Rule;
 use super::collect::Collector;
 use super::cost::Cost;
 use super::scan::{LEAF, Leaf, leaves};
+use crate::engine::among::Known;
+use crate::engine::reduction::reduce;
 use crate::engine::views::KEPT;
 use crate::engine::{Engine, spilling, sql_error};
 
@@ -56,6 +60,14 @@ pub struct Question {
     cost: Cost,
 }
 
+/// A query for keys that a reduced question asks for.
+#[derive(Debug)]
+pub struct Search {
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    known: Arc<Known>,
+}
+
 impl Question {
     /// Plans a rule on an engine that shows its window. `partitions` limits the threads that it takes.
     pub async fn plan(
@@ -65,23 +77,37 @@ impl Question {
         joins: Joins,
     ) -> Result<Question, String> {
         let began = Instant::now();
-        let sql = rule.bound_sql().map_err(|error| error.to_string())?;
-        let frame = engine.sql(&sql).await.map_err(|error| error.to_string())?;
-        if frame.schema().fields().iter().all(|field| field.name() != "fresh") {
-            return Err("the SQL has to return `fresh`; select it, or bool_or(fresh) AS fresh".into());
-        }
-        let frame = frame.filter(col("fresh")).map_err(|error| sql_error(error).to_string())?;
-        let (mut state, logical) = frame.into_parts();
-        if let Some(count) = partitions {
-            *state.config_mut() = state.config().clone().with_target_partitions(count);
-        }
+        let (mut state, logical) = fresh_rows(engine, rule, partitions).await?;
         if joins == Joins::Sorted {
             *state.config_mut() = spilling(state.config().clone(), engine.settings().memory);
         }
         let context = state.task_ctx();
-        let plan = DataFrame::new(state, logical).create_physical_plan().await;
-        let plan = plan.map_err(|error| sql_error(error).to_string())?;
+        let plan = physical(state, logical).await?;
         Ok(Question { plan, context, cost: Cost { planning: began.elapsed(), ..Cost::default() } })
+    }
+
+    /// The same question on groups with a fresh row alone, to be asked when all of the searches are done; none when it does
+    /// not ask for groups.
+    pub async fn reduced(
+        engine: &Engine,
+        rule: &Rule,
+        partitions: Option<usize>,
+    ) -> Result<Option<(Question, Vec<Search>)>, String> {
+        let began = Instant::now();
+        let (state, logical) = fresh_rows(engine, rule, partitions).await?;
+        let reduced = reduce(&logical).map_err(|error| sql_error(error).to_string())?;
+        if reduced.searches.is_empty() {
+            return Ok(None);
+        }
+        let context = state.task_ctx();
+        let mut searches = Vec::with_capacity(reduced.searches.len());
+        for search in reduced.searches {
+            let plan = physical(state.clone(), search.plan).await?;
+            searches.push(Search { plan, context: context.clone(), known: search.known });
+        }
+        let plan = physical(state, reduced.plan).await?;
+        let cost = Cost { planning: began.elapsed(), ..Cost::default() };
+        Ok(Some((Question { plan, context, cost }, searches)))
     }
 
     /// Places where it reads a table with conditions, behind shared scans.
@@ -137,6 +163,43 @@ impl Question {
         cost.add_reads(&plan);
         (answer, cost)
     }
+}
+
+impl Search {
+    /// Places where it reads a table with conditions, behind shared scans.
+    pub fn leaves(&self) -> Vec<Arc<Leaf>> {
+        leaves(&self.plan)
+    }
+
+    /// Finds the keys.
+    pub async fn run(self) -> Result<(), Failure> {
+        let rows = collect(self.plan.clone(), self.context).await?;
+        Ok(self.known.fill(&self.plan.schema(), &rows)?)
+    }
+}
+
+/// The query of a rule for its fresh rows. `partitions` limits the threads that it takes.
+async fn fresh_rows(
+    engine: &Engine,
+    rule: &Rule,
+    partitions: Option<usize>,
+) -> Result<(SessionState, LogicalPlan), String> {
+    let sql = rule.bound_sql().map_err(|error| error.to_string())?;
+    let frame = engine.sql(&sql).await.map_err(|error| error.to_string())?;
+    if frame.schema().fields().iter().all(|field| field.name() != "fresh") {
+        return Err("the SQL has to return `fresh`; select it, or bool_or(fresh) AS fresh".into());
+    }
+    let frame = frame.filter(col("fresh")).map_err(|error| sql_error(error).to_string())?;
+    let (mut state, logical) = frame.into_parts();
+    if let Some(count) = partitions {
+        *state.config_mut() = state.config().clone().with_target_partitions(count);
+    }
+    Ok((state, logical))
+}
+
+async fn physical(state: SessionState, logical: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, String> {
+    let plan = DataFrame::new(state, logical).create_physical_plan().await;
+    plan.map_err(|error| sql_error(error).to_string())
 }
 
 async fn gather(

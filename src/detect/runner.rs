@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::coverage::Coverage;
-use super::question::{Joins, Question};
+use super::question::{Failure, Joins, Question};
 use super::scan::{Leaf, SharedScans};
 use super::sight::{Sight, Sights};
 use super::verdict::{Outcome, Report, Verdict};
@@ -61,6 +61,10 @@ pub async fn run(
         (Some(shared), Some(start)) => run.touched(questions, shared, start).await?,
         _ => questions,
     };
+    let questions = match &shared {
+        Some(shared) => run.reduced(questions, shared).await?,
+        None => questions,
+    };
     run.judge(engine, shared.as_ref(), questions).await?;
     Ok(run.finish(began))
 }
@@ -89,6 +93,7 @@ pub async fn judge(
         }
     }
     let questions = run.plan(all).await;
+    let questions = run.reduced(questions, &shared).await?;
     run.judge(engine, Some(&shared), questions).await?;
     Ok(run.finish(began))
 }
@@ -193,6 +198,49 @@ impl<'a> Run<'a> {
         Ok(asked)
     }
 
+    /// Has rules that look back read only groups with a fresh row, whose keys are found first.
+    async fn reduced(
+        &mut self,
+        questions: Vec<(usize, Question)>,
+        shared: &SharedScans,
+    ) -> Result<Vec<(usize, Question)>> {
+        let partitions = self.partitions(questions.len());
+        let tasks = questions.iter().filter_map(|(index, question)| {
+            let (rule, view) = (self.rules.get(*index).cloned()?, self.views.get(*index)?);
+            let windowed = self.engines.get(view).cloned()?;
+            let looks_back = !view.lookback.is_zero() && !question.is_row_by_row();
+            looks_back.then_some((*index, async move { Question::reduced(&windowed, &rule, Some(partitions)).await }))
+        });
+        let (mut reduced, mut searches) = (HashMap::new(), Vec::new());
+        for (index, planned) in all(tasks, self.threads).await {
+            // Else the question stands as it is.
+            if let Ok(Ok(Some((question, wanted)))) = planned {
+                reduced.insert(index, question);
+                searches.push((index, wanted));
+            }
+        }
+        let began = Instant::now();
+        let leaves: Vec<Arc<Leaf>> =
+            searches.iter().flat_map(|(_, wanted)| wanted).flat_map(|search| search.leaves()).collect();
+        shared.read_first(&leaves).await?;
+        let tasks = searches.into_iter().map(|(index, wanted)| {
+            (index, async move {
+                for search in wanted {
+                    search.run().await?;
+                }
+                Ok::<(), Failure>(())
+            })
+        });
+        for (index, found) in all(tasks, self.threads).await {
+            if !matches!(found, Ok(Ok(()))) {
+                reduced.remove(&index);
+            }
+        }
+        self.report.scanning += began.elapsed().as_secs_f64();
+        let asked = questions.into_iter().map(|(index, question)| (index, reduced.remove(&index).unwrap_or(question)));
+        Ok(asked.collect())
+    }
+
     /// Asks; `engine` is the one without shared scans.
     async fn judge(
         &mut self,
@@ -228,10 +276,15 @@ impl<'a> Run<'a> {
         self.report
     }
 
+    /// Threads for each of so many rules: with more rules than threads, one, since splitting small scans costs more than it
+    /// gains.
+    fn partitions(&self, rules: usize) -> usize {
+        if rules > self.threads { 1 } else { self.threads }
+    }
+
     /// Plans rules on their engines.
     async fn plan(&mut self, judgeable: Vec<(usize, Arc<Engine>)>) -> Vec<(usize, Question)> {
-        // With more rules than threads, each rule runs on one thread: splitting small scans costs more than it gains.
-        let partitions = if judgeable.len() > self.threads { 1 } else { self.threads };
+        let partitions = self.partitions(judgeable.len());
         let tasks = judgeable.into_iter().filter_map(|(index, windowed)| {
             let rule = self.rules.get(index).cloned()?;
             Some((index, async move { Question::plan(&windowed, &rule, Some(partitions), Joins::Hashed).await }))

@@ -22,6 +22,7 @@ use super::leaf::Leaf;
 use super::memory::Budget;
 use super::table::is_selective;
 use crate::engine::Engine;
+use crate::engine::among::{Known, asked, is_empty};
 use crate::table::TIME;
 
 /// Rows of a batch: with fewer, the cost of a call per catch and batch shows.
@@ -34,9 +35,17 @@ pub async fn read(
     catches: Vec<Arc<Catch>>,
     budget: &Arc<Budget>,
 ) -> PlanResult<()> {
+    let (hopeless, catches): (Vec<_>, Vec<_>) =
+        catches.into_iter().partition(|catch| catch.filters.iter().any(is_empty));
+    for catch in hopeless {
+        catch.close(async |leaf| alone(engine.context(), table, leaf).await).await?;
+    }
+    if catches.is_empty() {
+        return Ok(());
+    }
     let state = state(engine);
     let group = Group::new(&state, &table.schema(), catches, budget)?;
-    let plan = scan(&state, table, prefilter(&group.catches), &group.columns).await?;
+    let plan = scan(&state, table, prefilter(&group.catches)?, &group.columns).await?;
     group.fill(engine, table, &state, plan).await
 }
 
@@ -119,31 +128,69 @@ fn columns(catches: &[Arc<Catch>], schema: &Schema) -> Vec<usize> {
     columns.into_iter().collect()
 }
 
+/// Catches of one window that want the same keys to be known, as a condition that all their rows meet.
+#[derive(Debug, Default)]
+struct Alike {
+    /// None sees all times.
+    window: Option<Expr>,
+    /// Expressions of the keys; none when any row may be wanted.
+    keys: Vec<Expr>,
+    known: Vec<Arc<Known>>,
+    /// Values of the dispatch columns.
+    values: [BTreeSet<String>; DISPATCH.len()],
+    /// Conditions of catches without such values.
+    others: Vec<Expr>,
+}
+
+impl Alike {
+    fn add(&mut self, catch: &Catch) {
+        let keyed = DISPATCH
+            .iter()
+            .zip(&mut self.values)
+            .find_map(|(column, values)| Some((catch.keys.values(column)?, values)));
+        match keyed {
+            Some((wanted, values)) => values.extend(wanted.iter().cloned()),
+            None => self.others.extend(conjunction(catch.filters.iter().cloned())),
+        }
+    }
+
+    fn condition(self) -> PlanResult<Option<Expr>> {
+        let listed = DISPATCH.iter().zip(self.values).filter(|(_, values)| !values.is_empty());
+        let listed = listed.map(|(column, values)| col(*column).in_list(values.into_iter().map(lit).collect(), false));
+        let wanted = disjunction(listed.chain(self.others));
+        let known = Known::any_of(&self.known)?.map(|known| known.condition(self.keys));
+        Ok(conjunction(self.window.into_iter().chain(wanted).chain(known)))
+    }
+}
+
 /// A condition that every row meets that some catch wants, and few others: with it, other columns of other rows are not
 /// even decoded.
-fn prefilter(catches: &[Arc<Catch>]) -> Option<Expr> {
-    // Almost all catches have one of a few windows; a catch without any sees all times.
-    let mut windows: Vec<Option<Expr>> = Vec::new();
+fn prefilter(catches: &[Arc<Catch>]) -> PlanResult<Option<Expr>> {
+    let mut groups: Vec<Alike> = Vec::new();
     for catch in catches {
         let window = conjunction(catch.filters.iter().filter(|filter| !is_selective(filter)).cloned());
-        if !windows.contains(&window) {
-            windows.push(window);
+        // The more keys, the fewer rows.
+        let asked = catch.filters.iter().filter_map(asked).max_by_key(|(keys, _)| keys.len());
+        let (keys, known) = asked.unzip();
+        let keys = keys.unwrap_or_default();
+        let place =
+            groups.iter().position(|group| group.window == window && group.keys == keys).unwrap_or(groups.len());
+        if place == groups.len() {
+            groups.push(Alike { window, keys: keys.to_vec(), ..Alike::default() });
+        }
+        if let Some(group) = groups.get_mut(place) {
+            group.known.extend(known.cloned());
+            group.add(catch);
         }
     }
-    let window = windows.into_iter().collect::<Option<Vec<Expr>>>().and_then(disjunction);
-    let mut values: [BTreeSet<&String>; DISPATCH.len()] = Default::default();
-    let mut others = Vec::new();
-    for catch in catches {
-        let keyed =
-            DISPATCH.iter().zip(&mut values).find_map(|(column, values)| Some((catch.keys.values(column)?, values)));
-        match keyed {
-            Some((wanted, values)) => values.extend(wanted),
-            None => others.extend(conjunction(catch.filters.iter().cloned())),
+    let mut conditions = Vec::new();
+    for group in groups {
+        match group.condition()? {
+            Some(condition) => conditions.push(condition),
+            None => return Ok(None),
         }
     }
-    let listed = DISPATCH.iter().zip(values).filter(|(_, values)| !values.is_empty());
-    let listed = listed.map(|(column, values)| col(*column).in_list(values.into_iter().map(lit).collect(), false));
-    conjunction(window.into_iter().chain(disjunction(listed.chain(others))))
+    Ok(disjunction(conditions))
 }
 
 /// The plan that reads `columns` of the rows that meet `condition`.

@@ -80,6 +80,15 @@ impl SharedScans {
         Ok(())
     }
 
+    /// Reads the tables for these leaves alone, which wait for their rows.
+    pub async fn read_first(&self, leaves: &[Arc<Leaf>]) -> Result<()> {
+        for table in &self.tables {
+            let catches = Catch::of(&waiting(table, leaves), &table.inner().schema()).map_err(sql_error)?;
+            self.read_for(table.inner(), catches).await?;
+        }
+        Ok(())
+    }
+
     /// Those of `leaves`, which wait for their rows, that will have one of `start` or later. Reads nothing that is older.
     pub async fn touched(&self, leaves: Vec<Arc<Leaf>>, start: DateTime<Utc>) -> Result<Vec<Arc<Leaf>>> {
         let begin = ScalarValue::TimestampMicrosecond(Some(start.timestamp_micros()), Some("UTC".into()));
@@ -87,8 +96,7 @@ impl SharedScans {
         let fresh = vec![col(TIME.name).gt_eq(lit(begin)), col(DATE).gt_eq(lit(day))];
         let mut touched = Vec::new();
         for table in &self.tables {
-            let mut waiting = table.waiting();
-            waiting.retain(|leaf| leaves.iter().any(|wanted| Arc::ptr_eq(wanted, leaf)));
+            let waiting = waiting(table, &leaves);
             let probes: Vec<_> = waiting.iter().map(|leaf| Arc::new(Catch::probe(leaf, &fresh))).collect();
             self.read_for(table.inner(), probes.clone()).await?;
             let found = waiting.into_iter().zip(probes).filter(|(_, probe)| probe.is_closed() || probe.matched() > 0);
@@ -119,6 +127,13 @@ impl SharedScans {
         }
         Ok(())
     }
+}
+
+/// Those of `leaves` that wait for rows of a table.
+fn waiting(table: &SharedTable, leaves: &[Arc<Leaf>]) -> Vec<Arc<Leaf>> {
+    let mut waiting = table.waiting();
+    waiting.retain(|leaf| leaves.iter().any(|wanted| Arc::ptr_eq(wanted, leaf)));
+    waiting
 }
 
 /// Leaves of queries that stay planned while rows come and go.
