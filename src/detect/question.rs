@@ -65,7 +65,7 @@ pub struct Question {
 pub struct Search {
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
-    known: Arc<Known>,
+    known: Vec<(Arc<Known>, Vec<usize>)>,
 }
 
 impl Question {
@@ -174,7 +174,10 @@ impl Search {
     /// Finds the keys.
     pub async fn run(self) -> Result<(), Failure> {
         let rows = collect(self.plan.clone(), self.context).await?;
-        Ok(self.known.fill(&self.plan.schema(), &rows)?)
+        for (known, columns) in &self.known {
+            known.fill(&self.plan.schema(), &rows, columns)?;
+        }
+        Ok(())
     }
 }
 

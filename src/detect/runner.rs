@@ -62,7 +62,10 @@ pub async fn run(
         _ => questions,
     };
     let questions = match &shared {
-        Some(shared) => run.reduced(questions, shared).await?,
+        Some(shared) => {
+            let planned = questions.into_iter().map(|(index, question)| (index, Some(question)));
+            run.reduced(planned.collect(), shared).await?
+        }
         None => questions,
     };
     run.judge(engine, shared.as_ref(), questions).await?;
@@ -89,11 +92,11 @@ pub async fn judge(
     for (index, rule) in rules.iter().enumerate() {
         run.report.verdicts.push(Verdict::new(rule, Outcome::Quiet));
         if rule.chain.is_none() {
-            all.push((index, run.engine(shared.engine(), index).await?));
+            run.engine(shared.engine(), index).await?;
+            all.push((index, None));
         }
     }
-    let questions = run.plan(all).await;
-    let questions = run.reduced(questions, &shared).await?;
+    let questions = run.reduced(all, &shared).await?;
     run.judge(engine, Some(&shared), questions).await?;
     Ok(run.finish(began))
 }
@@ -198,17 +201,17 @@ impl<'a> Run<'a> {
         Ok(asked)
     }
 
-    /// Has rules that look back read only groups with a fresh row, whose keys are found first.
+    /// Has rules that look back read only groups with a fresh row, whose keys are found first. Plans what is not planned yet.
     async fn reduced(
         &mut self,
-        questions: Vec<(usize, Question)>,
+        asked: Vec<(usize, Option<Question>)>,
         shared: &SharedScans,
     ) -> Result<Vec<(usize, Question)>> {
-        let partitions = self.partitions(questions.len());
-        let tasks = questions.iter().filter_map(|(index, question)| {
+        let partitions = self.partitions(asked.len());
+        let tasks = asked.iter().filter_map(|(index, planned)| {
             let (rule, view) = (self.rules.get(*index).cloned()?, self.views.get(*index)?);
             let windowed = self.engines.get(view).cloned()?;
-            let looks_back = !view.lookback.is_zero() && !question.is_row_by_row();
+            let looks_back = !view.lookback.is_zero() && !planned.as_ref().is_some_and(Question::is_row_by_row);
             looks_back.then_some((*index, async move { Question::reduced(&windowed, &rule, Some(partitions)).await }))
         });
         let (mut reduced, mut searches) = (HashMap::new(), Vec::new());
@@ -237,8 +240,18 @@ impl<'a> Run<'a> {
             }
         }
         self.report.scanning += began.elapsed().as_secs_f64();
-        let asked = questions.into_iter().map(|(index, question)| (index, reduced.remove(&index).unwrap_or(question)));
-        Ok(asked.collect())
+        let (mut questions, mut unplanned) = (Vec::new(), Vec::new());
+        for (index, planned) in asked {
+            match reduced.remove(&index).or(planned) {
+                Some(question) => questions.push((index, question)),
+                None => {
+                    let view = self.views.get(index).cloned().unwrap_or_default();
+                    unplanned.extend(self.engines.get(&view).map(|engine| (index, engine.clone())));
+                }
+            }
+        }
+        questions.extend(self.plan(unplanned).await);
+        Ok(questions)
     }
 
     /// Asks; `engine` is the one without shared scans.

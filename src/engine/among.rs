@@ -53,13 +53,15 @@ impl Known {
         Ok(Some(Arc::new(any)))
     }
 
-    /// Takes the keys: rows of `schema`, a column for each key.
-    pub fn fill(&self, schema: &SchemaRef, rows: &[RecordBatch]) -> Result<()> {
+    /// Takes the keys: those of `columns` in rows of `schema`.
+    pub fn fill(&self, schema: &SchemaRef, rows: &[RecordBatch], columns: &[usize]) -> Result<()> {
+        let schema = schema.project(columns)?;
         let types: Vec<DataType> = schema.fields().iter().map(|field| field.data_type().clone()).collect();
         let converter = converter(&types)?;
         let mut keys = HashSet::new();
         for batch in rows {
-            keys.extend(converter.convert_columns(batch.columns())?.iter().map(|row| Box::from(row.data())));
+            let own = batch.project(columns)?;
+            keys.extend(converter.convert_columns(own.columns())?.iter().map(|row| Box::from(row.data())));
         }
         self.set(types, keys)
     }

@@ -36,9 +36,12 @@ pub struct Reduced {
 pub struct Search {
     /// Its rows: a column for each key.
     pub plan: LogicalPlan,
-    /// Where they have to be put.
-    pub known: Arc<Known>,
+    /// Where they have to be put: the columns of each.
+    pub known: Vec<(Arc<Known>, Vec<usize>)>,
 }
+
+/// Searches as they come together: one for each source of rows.
+type Searches = Vec<(Source, Vec<(Arc<Known>, Vec<usize>)>)>;
 
 /// What is asked of the rows of a node.
 #[derive(Debug, Default)]
@@ -60,12 +63,16 @@ struct Keys {
 
 /// The same query on less, when it asks for fresh rows of groups; without searches when there is nothing to leave out.
 pub fn reduce(plan: &LogicalPlan) -> Result<Reduced> {
-    let mut searches = Vec::new();
-    let plan = node(plan, Wanted::default(), &mut searches)?;
+    let mut found = Searches::new();
+    let plan = node(plan, Wanted::default(), &mut found)?;
+    let mut searches = Vec::with_capacity(found.len());
+    for (source, known) in found {
+        searches.push(Search { plan: source.query()?, known });
+    }
     Ok(Reduced { plan, searches })
 }
 
-fn node(plan: &LogicalPlan, mut wanted: Wanted, searches: &mut Vec<Search>) -> Result<LogicalPlan> {
+fn node(plan: &LogicalPlan, mut wanted: Wanted, searches: &mut Searches) -> Result<LogicalPlan> {
     match plan {
         LogicalPlan::Filter(filter) => {
             wanted.rows.extend(split_conjunction(&filter.predicate).into_iter().cloned());
@@ -91,7 +98,7 @@ fn node(plan: &LogicalPlan, mut wanted: Wanted, searches: &mut Vec<Search>) -> R
 }
 
 /// A node whose rows are rows of its input.
-fn passed_on(plan: &LogicalPlan, wanted: Wanted, searches: &mut Vec<Search>) -> Result<LogicalPlan> {
+fn passed_on(plan: &LogicalPlan, wanted: Wanted, searches: &mut Searches) -> Result<LogicalPlan> {
     let origins = origins(plan);
     let Some((origin, input)) = origins.first() else { return Ok(plan.clone()) };
     let input = node(input, wanted.below(origin, input), searches)?;
@@ -99,7 +106,7 @@ fn passed_on(plan: &LogicalPlan, wanted: Wanted, searches: &mut Vec<Search>) -> 
 }
 
 /// Windows that stand on each other: they stay together, since they see the same rows.
-fn windows(plan: &LogicalPlan, wanted: Wanted, searches: &mut Vec<Search>) -> Result<LogicalPlan> {
+fn windows(plan: &LogicalPlan, wanted: Wanted, searches: &mut Searches) -> Result<LogicalPlan> {
     let mut stack = Vec::new();
     let mut input = plan;
     let mut groups: Option<Vec<Expr>> = None;
@@ -167,7 +174,7 @@ fn whole_when_fresh(
 }
 
 /// Sides of a join: fresh rows of one tell which rows of the other may have a match that matters.
-fn joined(join: &Join, wanted: Wanted, searches: &mut Vec<Search>) -> Result<LogicalPlan> {
+fn joined(join: &Join, wanted: Wanted, searches: &mut Searches) -> Result<LogicalPlan> {
     let (left_kept, right_kept) = kept_sides(join.join_type);
     let pairs = pairs(join, &wanted.rows);
     let swapped: Vec<(Expr, Expr)> = pairs.iter().cloned().map(|(left, right)| (right, left)).collect();
@@ -192,17 +199,19 @@ fn joined(join: &Join, wanted: Wanted, searches: &mut Vec<Search>) -> Result<Log
 }
 
 /// Rows of `input` that have one of `keys`, of which those matter that meet `rows`.
-fn limited(
-    input: &LogicalPlan,
-    rows: Vec<Expr>,
-    keys: Option<Keys>,
-    searches: &mut Vec<Search>,
-) -> Result<LogicalPlan> {
+fn limited(input: &LogicalPlan, rows: Vec<Expr>, keys: Option<Keys>, searches: &mut Searches) -> Result<LogicalPlan> {
     let below = keys.clone().map(|keys| Keys { asked: true, ..keys });
     let plan = node(input, Wanted { rows, keys: below }, searches)?;
     let Some(keys) = keys.filter(|keys| !keys.asked) else { return Ok(plan) };
     let known = Arc::new(Known::default());
-    searches.push(Search { plan: keys.source.query()?, known: known.clone() });
+    let same = searches.iter_mut().find_map(|(source, known)| Some((source.add(&keys.source)?, known)));
+    match same {
+        Some((places, others)) => others.push((known.clone(), places)),
+        None => {
+            let places = (0..keys.source.keys.len()).collect();
+            searches.push((keys.source, vec![(known.clone(), places)]));
+        }
+    }
     Ok(LogicalPlan::Filter(Filter::try_new(known.condition(keys.here), Arc::new(plan))?))
 }
 
@@ -282,7 +291,7 @@ mod tests {
     use super::{Reduced, reduce};
     use crate::engine::{Engine, Settings};
 
-    /// Questions over `r(id, k, l, v, fresh)`, each with the number of searches that it leads to.
+    /// Questions over `r(id, k, l, v, fresh)`, each with the number of conditions on keys that it leads to.
     const QUESTIONS: [(&str, usize); 15] = [
         // Windows.
         (
@@ -354,7 +363,7 @@ mod tests {
         lines
     }
 
-    /// Fresh rows of a question as it is, and reduced; and the searches that this took.
+    /// Fresh rows of a question as it is, and reduced; and the conditions on keys that this took.
     async fn answers(engine: &Engine, question: &str, rows: &str) -> (Vec<String>, Vec<String>, usize) {
         let ctes = format!("WITH r AS (SELECT * FROM (VALUES {rows}) AS r(id, k, l, v, fresh))");
         let sql = match question.strip_prefix("WITH") {
@@ -363,12 +372,14 @@ mod tests {
         };
         let frame = engine.sql(&sql).await.expect(question).filter(col("fresh")).expect(question);
         let Reduced { plan, searches } = reduce(frame.logical_plan()).expect(question);
-        let count = searches.len();
+        let count = searches.iter().map(|search| search.known.len()).sum();
         let state = engine.context().state();
         for search in searches {
             let found = DataFrame::new(state.clone(), search.plan).create_physical_plan().await.expect(question);
             let keys = datafusion::physical_plan::collect(found.clone(), state.task_ctx()).await.expect(question);
-            search.known.fill(&found.schema(), &keys).expect(question);
+            for (known, columns) in &search.known {
+                known.fill(&found.schema(), &keys, columns).expect(question);
+            }
         }
         (lines(frame).await, lines(DataFrame::new(state, plan)).await, count)
     }

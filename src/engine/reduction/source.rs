@@ -34,6 +34,23 @@ impl Source {
         Source { rows: self.rows.clone(), keys }
     }
 
+    /// Adds the keys of a source that has the same rows: where each of them stands; none, and nothing added, when its rows are
+    /// others.
+    pub fn add(&mut self, other: &Source) -> Option<Vec<usize>> {
+        if self.rows != other.rows {
+            return None;
+        }
+        let mut places = Vec::with_capacity(other.keys.len());
+        for key in &other.keys {
+            let place = self.keys.iter().position(|known| known == key).unwrap_or(self.keys.len());
+            if place == self.keys.len() {
+                self.keys.push(key.clone());
+            }
+            places.push(place);
+        }
+        Some(places)
+    }
+
     /// The query for the keys, each once.
     pub fn query(&self) -> Result<LogicalPlan> {
         let named = self.keys.iter().enumerate().map(|(place, key)| key.clone().alias(format!("key{place}")));
