@@ -381,6 +381,35 @@ fn history_is_read_where_something_is_fresh() {
 }
 
 #[test]
+fn of_a_history_groups_with_a_fresh_row_are_read() {
+    let mut events: Vec<Event> =
+        (0..100).map(|number| Event { minute: -90, who: number as u8 % 4, ..plain(number) }).collect();
+    events.push(Event { who: 3, ..plain(7) });
+    let sql = "SELECT max(time) AS time, bool_or(fresh) AS fresh, userIdentity.arn AS principal, min(eventName) AS name, \
+               count(*) AS event_count FROM cloudtrail WHERE eventName = 'GetObject' GROUP BY userIdentity.arn";
+    let window = Window { start: Some(noon()), ..Window::default() };
+    let report = block_on(judge(&[rule(0, sql)], trail(&events, 100), &window, PLENTY, Scans::Shared));
+    let answers: Vec<(u64, u64)> = report.verdicts.iter().map(|v| (v.cost.matched, v.rows)).collect();
+    assert_eq!(answers, [(26, 1)]);
+    assert_eq!(report.findings[0].event_count, 26);
+}
+
+#[test]
+fn where_most_groups_are_fresh_the_history_is_read_as_it_is() {
+    let named = |number: u32| Event { parameters: Some(number.to_string()), ..plain(7) };
+    let mut events: Vec<Event> = (0..100_001).map(named).collect();
+    // One of a fresh group, and nine of others.
+    events.extend((100_000..100_010).map(|number| Event { minute: -90, ..named(number) }));
+    let sql = "SELECT max(time) AS time, bool_or(fresh) AS fresh, requestParameters AS principal, min(eventName) AS name, \
+               count(*) AS event_count FROM cloudtrail WHERE eventName = 'GetObject' \
+               GROUP BY requestParameters HAVING count(*) > 1";
+    let window = Window { start: Some(noon()), ..Window::default() };
+    let report = block_on(judge(&[rule(0, sql)], trail(&events, 10_000), &window, PLENTY, Scans::Shared));
+    let answers: Vec<(u64, u64)> = report.verdicts.iter().map(|v| (v.cost.matched, v.rows)).collect();
+    assert_eq!(answers, [(100_011, 1)]);
+}
+
+#[test]
 fn a_condition_that_fails_fails_its_rule_alone() {
     let events: Vec<Event> = (0..10).map(plain).collect();
     let broken = READS.replace("'GetObject'", "'GetObject' AND 1 / (length(eventID) - 9) = 1");

@@ -8,7 +8,7 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
-use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, col};
 use futures::StreamExt;
 
@@ -33,6 +33,10 @@ const ROW_BY_ROW: [&str; 9] = [
     "UnionExec",
     "UnnestExec",
 ];
+
+/// Groups with a fresh row up to which a reduced question asks for them by their keys, which stay in memory: some hundred bytes
+/// each. With more, there is not much to leave out.
+const MOST_KEYS: usize = 100_000;
 
 /// How a rule joins.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -171,9 +175,17 @@ impl Search {
         leaves(&self.plan)
     }
 
-    /// Finds the keys.
+    /// Finds the keys. Where there are more than [`MOST_KEYS`], the question is to be asked as it is.
     pub async fn run(self) -> Result<(), Failure> {
-        let rows = collect(self.plan.clone(), self.context).await?;
+        let mut batches = execute_stream(self.plan.clone(), self.context)?;
+        let (mut rows, mut count) = (Vec::new(), 0);
+        while let Some(batch) = batches.next().await.transpose()? {
+            count += batch.num_rows();
+            if count > MOST_KEYS {
+                return Err(Failure { reason: format!("more than {MOST_KEYS} groups"), out_of_memory: false });
+            }
+            rows.push(batch);
+        }
         for (known, columns) in &self.known {
             known.fill(&self.plan.schema(), &rows, columns)?;
         }
