@@ -3,6 +3,7 @@
 pub mod address;
 pub mod among;
 pub mod arn;
+mod catalog;
 pub mod compact;
 mod dialect;
 mod first_rows;
@@ -25,7 +26,7 @@ mod tokens;
 pub mod views;
 pub mod window;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
@@ -40,7 +41,7 @@ pub use session::Settings;
 pub use spilling::spilling;
 pub use suggest::execution_error;
 pub use tokens::{Value, Values};
-use views::Kept;
+use views::Keeping;
 pub use window::Window;
 
 use crate::error::{Error, Result};
@@ -52,7 +53,7 @@ pub struct Engine {
     tables: Vec<(&'static Table, Arc<dyn TableProvider>)>,
     settings: Settings,
     prices: Prices,
-    kept: Vec<Arc<Kept>>,
+    keeping: Keeping,
 }
 
 impl std::fmt::Debug for Engine {
@@ -74,7 +75,7 @@ impl Engine {
         prices: Prices,
     ) -> Result<Engine> {
         let runtime = session::runtime(&settings)?;
-        Engine::build(settings, runtime, tables, prices, None).await
+        Engine::build(settings, runtime, tables, prices, None)
     }
 
     /// An engine over batches in memory, in the schema of [`Table::schema`]: for a rule's own tests.
@@ -91,7 +92,7 @@ impl Engine {
     /// The same tables, each shown as the rows of `window` with a boolean column `fresh`.
     pub async fn windowed(&self, window: &Window) -> Result<Engine> {
         let (settings, runtime) = (self.settings.clone(), self.context.runtime_env());
-        Engine::build(settings, runtime, self.tables.clone(), self.prices.clone(), Some(window)).await
+        Engine::build(settings, runtime, self.tables.clone(), self.prices.clone(), Some(window))
     }
 
     /// The same tables, each read through what `replace` makes of its provider.
@@ -104,28 +105,28 @@ impl Engine {
             tables.push((*table, replace(provider.clone())?));
         }
         let (settings, runtime) = (self.settings.clone(), self.context.runtime_env());
-        Engine::build(settings, runtime, tables, self.prices.clone(), None).await
+        Engine::build(settings, runtime, tables, self.prices.clone(), None)
     }
 
-    async fn build(
+    fn build(
         settings: Settings,
         runtime: Arc<RuntimeEnv>,
         tables: Vec<(&'static Table, Arc<dyn TableProvider>)>,
         prices: Prices,
         window: Option<&Window>,
     ) -> Result<Engine> {
-        let context = session::context(&settings, runtime)?;
+        let (context, names) = session::context(&settings, runtime)?;
         for (table, provider) in &tables {
-            nested::present(&context, table, provider.clone(), window).await?;
+            nested::present(&context, &names, table, provider.clone(), window)?;
         }
         prices.register(&context)?;
-        let kept = views::register(&context, window).await?;
-        Ok(Engine { context, tables, settings, prices, kept })
+        let keeping = views::register(&names, window);
+        Ok(Engine { context, tables, settings, prices, keeping })
     }
 
     /// Its tables hold other rows now: what it keeps of them is found again. For tests of rules, which take turns on an engine.
     pub fn forget(&self) {
-        self.kept.iter().for_each(|view| view.forget());
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|view| view.forget());
     }
 
     /// Plans a read-only query. Anything that would write, create, drop or change settings is refused.

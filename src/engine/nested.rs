@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::execution::context::SessionContext;
+use datafusion::prelude::DataFrame;
 
+use super::catalog::Names;
 use super::{Window, sql_error, stored};
 use crate::error::Result;
 use crate::table::{Column, DATE, Table};
@@ -13,8 +15,9 @@ use crate::table::{Column, DATE, Table};
 ///
 /// A filter on `useridentity.arn` is simplified by DataFusion (`get_field(named_struct(..), 'arn')`) to one on the flat
 /// column and pushed into the scan; selecting one leaf reads one leaf.
-pub async fn present(
+pub fn present(
     context: &SessionContext,
+    names: &Names,
     table: &'static Table,
     provider: Arc<dyn TableProvider>,
     window: Option<&Window>,
@@ -40,8 +43,7 @@ pub async fn present(
         sql = format!(" WHERE {}", window.visible());
     }
     let sql = format!("SELECT {} FROM \"{source}\"{sql}", items.join(", "));
-    let view = context.sql(&sql).await.map_err(sql_error)?.into_view();
-    context.register_table(table.name, view).map_err(sql_error)?;
+    names.add_view(table.name, sql, Box::new(DataFrame::into_view));
     Ok(())
 }
 

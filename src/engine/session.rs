@@ -9,11 +9,12 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use super::catalog::{self, Names};
 use super::compact::CompactSorts;
 use super::first_rows::FirstRows;
 use super::grouped_windows::GroupedWindows;
 use super::sorted_joins::SortedJoins;
-use super::{functions, sql_error, stored};
+use super::{functions, sql_error};
 use crate::error::Result;
 
 /// What a session may use.
@@ -45,8 +46,8 @@ pub fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>> {
         .map_err(sql_error)
 }
 
-/// A session with our settings and functions and no tables.
-pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<SessionContext> {
+/// A session with our settings and functions and no tables, and where its tables go.
+pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<(SessionContext, Arc<Names>)> {
     let mut config = SessionConfig::new()
         .with_target_partitions(settings.threads)
         .with_information_schema(true)
@@ -73,7 +74,7 @@ pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<SessionC
         .with_physical_optimizer_rules(physical)
         .build();
     let context = SessionContext::new_with_state(state);
-    stored::hide(&context)?;
+    let names = catalog::install(&context)?;
     functions::register(&context)?;
-    Ok(context)
+    Ok((context, names))
 }

@@ -2,15 +2,15 @@
 
 mod kept;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::catalog::TableProvider;
-use datafusion::execution::context::SessionContext;
+use datafusion::catalog::SchemaProvider;
+use datafusion::prelude::DataFrame;
 
 pub use kept::{KEPT, Kept};
 
-use super::{Window, sql_error};
-use crate::error::Result;
+use super::Window;
+use super::catalog::{Make, Names};
 
 /// A view.
 #[derive(Debug)]
@@ -102,27 +102,29 @@ pub static VIEWS: &[View] = &[
     },
 ];
 
-/// Registers every view whose tables are there. `window` says whether the tables carry `fresh`. Returns those that keep rows.
-pub async fn register(context: &SessionContext, window: Option<&Window>) -> Result<Vec<Arc<Kept>>> {
-    let mut keeping = Vec::new();
+/// Views that keep rows, of those that a session has planned.
+pub type Keeping = Arc<Mutex<Vec<Arc<Kept>>>>;
+
+/// Adds every view whose tables are there. `window` says whether the tables carry `fresh`. Returns those that keep rows, as
+/// soon as they do.
+pub fn register(names: &Names, window: Option<&Window>) -> Keeping {
+    let keeping = Keeping::default();
     for view in VIEWS {
-        let mut complete = true;
-        for table in view.tables {
-            complete &= context.table_exist(*table).map_err(sql_error)?;
-        }
-        if complete {
-            let query = context.sql(&view.text(window.is_some())).await.map_err(sql_error)?;
-            let rows: Arc<dyn TableProvider> = if view.kept {
-                let kept = Arc::new(Kept::new(query.into_unoptimized_plan()));
-                keeping.push(kept.clone());
-                kept
+        if view.tables.iter().all(|table| names.table_exist(table)) {
+            let keeping = keeping.clone();
+            let make: Make = if view.kept {
+                Box::new(move |query| {
+                    let kept = Arc::new(Kept::new(query.into_unoptimized_plan()));
+                    keeping.lock().unwrap_or_else(PoisonError::into_inner).push(kept.clone());
+                    kept
+                })
             } else {
-                query.into_view()
+                Box::new(DataFrame::into_view)
             };
-            context.register_table(view.name, rows).map_err(sql_error)?;
+            names.add_view(view.name, view.text(window.is_some()), make);
         }
     }
-    Ok(keeping)
+    keeping
 }
 
 impl View {
