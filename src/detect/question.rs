@@ -64,9 +64,16 @@ pub struct Question {
     cost: Cost,
 }
 
-/// A query for keys that a reduced question asks for.
+/// A question on groups with a fresh row alone, whose keys have to be found first.
 #[derive(Debug)]
-pub struct Search {
+pub struct Reduced {
+    question: Question,
+    searches: Vec<Search>,
+}
+
+/// A query for keys, and where they have to be put.
+#[derive(Debug)]
+struct Search {
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
     known: Vec<(Arc<Known>, Vec<usize>)>,
@@ -90,13 +97,8 @@ impl Question {
         Ok(Question { plan, context, cost: Cost { planning: began.elapsed(), ..Cost::default() } })
     }
 
-    /// The same question on groups with a fresh row alone, to be asked when all of the searches are done; none when it does
-    /// not ask for groups.
-    pub async fn reduced(
-        engine: &Engine,
-        rule: &Rule,
-        partitions: Option<usize>,
-    ) -> Result<Option<(Question, Vec<Search>)>, String> {
+    /// Plans a rule like [`Question::plan`], on groups with a fresh row alone; none when it does not ask for groups.
+    pub async fn reduced(engine: &Engine, rule: &Rule, partitions: Option<usize>) -> Result<Option<Reduced>, String> {
         let began = Instant::now();
         let (state, logical) = fresh_rows(engine, rule, partitions).await?;
         let reduced = reduce(&logical).map_err(|error| sql_error(error).to_string())?;
@@ -111,7 +113,7 @@ impl Question {
         }
         let plan = physical(state, reduced.plan).await?;
         let cost = Cost { planning: began.elapsed(), ..Cost::default() };
-        Ok(Some((Question { plan, context, cost }, searches)))
+        Ok(Some(Reduced { question: Question { plan, context, cost }, searches }))
     }
 
     /// Places where it reads a table with conditions, behind shared scans.
@@ -169,14 +171,23 @@ impl Question {
     }
 }
 
-impl Search {
-    /// Places where it reads a table with conditions, behind shared scans.
+impl Reduced {
+    /// Places where the queries for keys read a table with conditions, behind shared scans.
     pub fn leaves(&self) -> Vec<Arc<Leaf>> {
-        leaves(&self.plan)
+        self.searches.iter().flat_map(|search| leaves(&search.plan)).collect()
     }
 
     /// Finds the keys. Where there are more than [`MOST_KEYS`], the question is to be asked as it is.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub async fn found(self) -> Result<Question, Failure> {
+        for search in self.searches {
+            search.run().await?;
+        }
+        Ok(self.question)
+    }
+}
+
+impl Search {
+    async fn run(self) -> Result<(), Failure> {
         let mut batches = execute_stream(self.plan.clone(), self.context)?;
         let (mut rows, mut count) = (Vec::new(), 0);
         while let Some(batch) = batches.next().await.transpose()? {

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::coverage::Coverage;
-use super::question::{Failure, Joins, Question};
+use super::question::{Joins, Question};
 use super::scan::{Leaf, SharedScans};
 use super::sight::{Sight, Sights};
 use super::verdict::{Outcome, Report, Verdict};
@@ -214,35 +214,26 @@ impl<'a> Run<'a> {
             let looks_back = !view.lookback.is_zero() && !planned.as_ref().is_some_and(Question::is_row_by_row);
             looks_back.then_some((*index, async move { Question::reduced(&windowed, &rule, Some(partitions)).await }))
         });
-        let (mut reduced, mut searches) = (HashMap::new(), Vec::new());
+        let mut reduced = Vec::new();
         for (index, planned) in all(tasks, self.threads).await {
             // Else the question stands as it is.
-            if let Ok(Ok(Some((question, wanted)))) = planned {
-                reduced.insert(index, question);
-                searches.push((index, wanted));
+            if let Ok(Ok(Some(question))) = planned {
+                reduced.push((index, question));
             }
         }
         let began = Instant::now();
-        let leaves: Vec<Arc<Leaf>> =
-            searches.iter().flat_map(|(_, wanted)| wanted).flat_map(|search| search.leaves()).collect();
+        let leaves: Vec<Arc<Leaf>> = reduced.iter().flat_map(|(_, question)| question.leaves()).collect();
         shared.read_first(&leaves).await?;
-        let tasks = searches.into_iter().map(|(index, wanted)| {
-            (index, async move {
-                for search in wanted {
-                    search.run().await?;
-                }
-                Ok::<(), Failure>(())
-            })
-        });
-        for (index, found) in all(tasks, self.threads).await {
-            if !matches!(found, Ok(Ok(()))) {
-                reduced.remove(&index);
-            }
-        }
+        let tasks = reduced.into_iter().map(|(index, question)| (index, question.found()));
+        let mut found = all(tasks, self.threads).await;
         self.report.scanning += began.elapsed().as_secs_f64();
         let (mut questions, mut unplanned) = (Vec::new(), Vec::new());
         for (index, planned) in asked {
-            match reduced.remove(&index).or(planned) {
+            let question = match found.remove(&index) {
+                Some(Ok(Ok(reduced))) => Some(reduced),
+                _ => planned,
+            };
+            match question {
                 Some(question) => questions.push((index, question)),
                 None => {
                     let view = self.views.get(index).cloned().unwrap_or_default();

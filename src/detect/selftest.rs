@@ -200,12 +200,7 @@ impl Bench {
         // As hunts do: of a history, what can matter.
         let reduced = if lookback.is_zero() { None } else { Question::reduced(engine, rule, None).await? };
         let question = match reduced {
-            Some((question, searches)) => {
-                for search in searches {
-                    search.run().await.map_err(|failure| failure.reason)?;
-                }
-                question
-            }
+            Some(reduced) => reduced.found().await.map_err(|failure| failure.reason)?,
             None => Question::plan(engine, rule, None, Joins::Hashed).await?,
         };
         let (collected, _) = question.ask(rule).await;

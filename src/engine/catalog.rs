@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 use datafusion::execution::context::{SessionContext, SessionState};
 use datafusion::prelude::DataFrame;
 use tokio::sync::OnceCell;
@@ -21,7 +21,7 @@ use crate::error::{self, Error};
 pub type Make = Box<dyn Fn(DataFrame) -> Arc<dyn TableProvider> + Send + Sync>;
 
 /// Tables and views of a session.
-pub struct Names {
+pub struct Catalog {
     tables: MemorySchemaProvider,
     views: Mutex<HashMap<String, Arc<View>>>,
     /// The session, as long as it is there: it holds this catalog, which must not hold it.
@@ -35,19 +35,19 @@ struct View {
 }
 
 /// Gives the session its tables and views. Before the first of them is registered.
-pub fn install(context: &SessionContext) -> error::Result<Arc<Names>> {
+pub fn install(context: &SessionContext) -> error::Result<Arc<Catalog>> {
     let state = context.state_weak_ref();
     let session = Box::new(move || Some(state.upgrade()?.read().clone()));
-    let names = Arc::new(Names { tables: MemorySchemaProvider::new(), views: Mutex::default(), session });
+    let ours = Arc::new(Catalog { tables: MemorySchemaProvider::new(), views: Mutex::default(), session });
     let state = context.state();
     let defaults = &state.config_options().catalog;
     let catalog = context.catalog(&defaults.default_catalog);
     let catalog = catalog.ok_or_else(|| Error::Lake("the query engine has no default catalog".into()))?;
-    catalog.register_schema(&defaults.default_schema, names.clone()).map_err(sql_error)?;
-    Ok(names)
+    catalog.register_schema(&defaults.default_schema, ours.clone()).map_err(sql_error)?;
+    Ok(ours)
 }
 
-impl Names {
+impl Catalog {
     /// Adds a view: `make` of its query, when somebody asks for it.
     pub fn add_view(&self, name: &str, sql: String, make: Make) {
         self.views().insert(name.to_owned(), Arc::new(View { sql, make, planned: OnceCell::new() }));
@@ -58,14 +58,14 @@ impl Names {
     }
 }
 
-impl fmt::Debug for Names {
+impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Names").field("tables", &self.tables).finish_non_exhaustive()
+        f.debug_struct("Catalog").field("tables", &self.tables).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl SchemaProvider for Names {
+impl SchemaProvider for Catalog {
     fn table_names(&self) -> Vec<String> {
         let mut names = self.tables.table_names();
         names.extend(self.views().keys().cloned());
@@ -78,9 +78,7 @@ impl SchemaProvider for Names {
         let Some(view) = view else { return self.tables.table(name).await };
         let planned = view.planned.get_or_try_init(|| async {
             let state = (self.session)().ok_or_else(|| exec_datafusion_err!("the session of a view has ended"))?;
-            Ok::<_, datafusion::error::DataFusionError>((view.make)(
-                SessionContext::new_with_state(state).sql(&view.sql).await?,
-            ))
+            Ok::<_, DataFusionError>((view.make)(SessionContext::new_with_state(state).sql(&view.sql).await?))
         });
         planned.await.cloned().map(Some)
     }

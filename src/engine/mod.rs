@@ -115,12 +115,12 @@ impl Engine {
         prices: Prices,
         window: Option<&Window>,
     ) -> Result<Engine> {
-        let (context, names) = session::context(&settings, runtime)?;
+        let (context, catalog) = session::context(&settings, runtime)?;
         for (table, provider) in &tables {
-            nested::present(&context, &names, table, provider.clone(), window)?;
+            nested::present(&context, &catalog, table, provider.clone(), window)?;
         }
         prices.register(&context)?;
-        let keeping = views::register(&names, window);
+        let keeping = views::register(&catalog, window);
         Ok(Engine { context, tables, settings, prices, keeping })
     }
 

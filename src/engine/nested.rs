@@ -6,7 +6,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::context::SessionContext;
 use datafusion::prelude::DataFrame;
 
-use super::catalog::Names;
+use super::catalog::Catalog;
 use super::{Window, sql_error, stored};
 use crate::error::Result;
 use crate::table::{Column, DATE, Table};
@@ -17,7 +17,7 @@ use crate::table::{Column, DATE, Table};
 /// column and pushed into the scan; selecting one leaf reads one leaf.
 pub fn present(
     context: &SessionContext,
-    names: &Names,
+    catalog: &Catalog,
     table: &'static Table,
     provider: Arc<dyn TableProvider>,
     window: Option<&Window>,
@@ -43,7 +43,7 @@ pub fn present(
         sql = format!(" WHERE {}", window.visible());
     }
     let sql = format!("SELECT {} FROM \"{source}\"{sql}", items.join(", "));
-    names.add_view(table.name, sql, Box::new(DataFrame::into_view));
+    catalog.add_view(table.name, sql, Box::new(DataFrame::into_view));
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
-use super::catalog::{self, Names};
+use super::catalog::{self, Catalog};
 use super::compact::CompactSorts;
 use super::first_rows::FirstRows;
 use super::grouped_windows::GroupedWindows;
@@ -47,7 +47,7 @@ pub fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>> {
 }
 
 /// A session with our settings and functions and no tables, and where its tables go.
-pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<(SessionContext, Arc<Names>)> {
+pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<(SessionContext, Arc<Catalog>)> {
     let mut config = SessionConfig::new()
         .with_target_partitions(settings.threads)
         .with_information_schema(true)
@@ -74,7 +74,7 @@ pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<(Session
         .with_physical_optimizer_rules(physical)
         .build();
     let context = SessionContext::new_with_state(state);
-    let names = catalog::install(&context)?;
+    let catalog = catalog::install(&context)?;
     functions::register(&context)?;
-    Ok((context, names))
+    Ok((context, catalog))
 }

@@ -10,7 +10,7 @@ use datafusion::prelude::DataFrame;
 pub use kept::{KEPT, Kept};
 
 use super::Window;
-use super::catalog::{Make, Names};
+use super::catalog::{Catalog, Make};
 
 /// A view.
 #[derive(Debug)]
@@ -107,10 +107,10 @@ pub type Keeping = Arc<Mutex<Vec<Arc<Kept>>>>;
 
 /// Adds every view whose tables are there. `window` says whether the tables carry `fresh`. Returns those that keep rows, as
 /// soon as they do.
-pub fn register(names: &Names, window: Option<&Window>) -> Keeping {
+pub fn register(catalog: &Catalog, window: Option<&Window>) -> Keeping {
     let keeping = Keeping::default();
     for view in VIEWS {
-        if view.tables.iter().all(|table| names.table_exist(table)) {
+        if view.tables.iter().all(|table| catalog.table_exist(table)) {
             let keeping = keeping.clone();
             let make: Make = if view.kept {
                 Box::new(move |query| {
@@ -121,7 +121,7 @@ pub fn register(names: &Names, window: Option<&Window>) -> Keeping {
             } else {
                 Box::new(DataFrame::into_view)
             };
-            names.add_view(view.name, view.text(window.is_some()), make);
+            catalog.add_view(view.name, view.text(window.is_some()), make);
         }
     }
     keeping
