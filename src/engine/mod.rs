@@ -16,6 +16,7 @@ mod prices;
 pub mod queries;
 pub mod reduction;
 pub mod regexes;
+pub mod repeats;
 mod session;
 mod sorted_joins;
 mod spelling;

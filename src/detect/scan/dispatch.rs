@@ -9,16 +9,19 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{cast, filter, prep_null_mask_filter, take};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
-use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, Result as PlanResult, internal_datafusion_err};
+use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::catch::Catch;
 use super::keys::DISPATCH;
 use super::memory::Budget;
+use super::table::is_selective;
+use crate::engine::among::asked;
 use crate::engine::compact::compact;
 use crate::engine::regexes::compiled;
+use crate::engine::repeats::once_per_value;
 use crate::table::TIME;
 
 /// Values of the dispatch columns in a row.
@@ -66,7 +69,7 @@ struct Group {
 impl Dispatcher {
     /// Catches on a scan that returns the columns `scanned` of `table`.
     pub fn new(
-        state: &dyn Session,
+        state: &SessionState,
         table: &Schema,
         scanned: &[usize],
         catches: &[Arc<Catch>],
@@ -89,8 +92,14 @@ impl Dispatcher {
             }
             let columns: Vec<usize> = read.iter().filter_map(|place| scanned.get(*place).copied()).collect();
             let schema = Arc::new(table.project(&columns)?);
-            let condition = conjunction(catch.filters.iter().cloned())
-                .ok_or_else(|| internal_datafusion_err!("a catch without conditions"))?;
+            let mut filters = catch.filters.clone();
+            // Times take least to look at, and few rows have known keys.
+            filters.sort_by_key(|filter| (is_selective(filter), asked(filter).is_none()));
+            for filter in filters.iter_mut().filter(|filter| asked(filter).is_some()) {
+                *filter = once_per_value(filter.clone(), table, state)?;
+            }
+            let condition =
+                conjunction(filters).ok_or_else(|| internal_datafusion_err!("a catch without conditions"))?;
             let condition = compiled(state.create_physical_expr(condition, &DFSchema::try_from(schema.clone())?)?)?;
             let time = place(TIME.name).filter(|_| catch.notes_minutes);
             readers.push(Reader { catch: catch.clone(), condition, read, schema, wanted, time });

@@ -23,6 +23,7 @@ use super::memory::Budget;
 use super::table::is_selective;
 use crate::engine::Engine;
 use crate::engine::among::{Known, asked, is_empty};
+use crate::engine::repeats::{once_per_value, reads_texts};
 use crate::table::TIME;
 
 /// Rows of a batch: with fewer, the cost of a call per catch and batch shows.
@@ -45,7 +46,7 @@ pub async fn read(
     }
     let state = state(engine);
     let group = Group::new(&state, &table.schema(), catches, budget)?;
-    let plan = scan(&state, table, prefilter(&group.catches)?, &group.columns).await?;
+    let plan = scan(&state, table, prefilter(&group.catches, &table.schema(), &state)?, &group.columns).await?;
     group.fill(engine, table, &state, plan).await
 }
 
@@ -128,21 +129,18 @@ fn columns(catches: &[Arc<Catch>], schema: &Schema) -> Vec<usize> {
     columns.into_iter().collect()
 }
 
-/// Catches of one window that want the same keys to be known, as a condition that all their rows meet.
+/// What catches want of the dispatch columns, as a condition that all their rows meet.
 #[derive(Debug, Default)]
-struct Alike {
+struct Kinds {
     /// None sees all times.
     window: Option<Expr>,
-    /// Expressions of the keys; none when any row may be wanted.
-    keys: Vec<Expr>,
-    known: Vec<Arc<Known>>,
     /// Values of the dispatch columns.
     values: [BTreeSet<String>; DISPATCH.len()],
     /// Conditions of catches without such values.
     others: Vec<Expr>,
 }
 
-impl Alike {
+impl Kinds {
     fn add(&mut self, catch: &Catch) {
         let keyed = DISPATCH
             .iter()
@@ -154,43 +152,98 @@ impl Alike {
         }
     }
 
-    fn condition(self) -> PlanResult<Option<Expr>> {
+    /// None when any row may be wanted.
+    fn condition(self) -> Option<Expr> {
         let listed = DISPATCH.iter().zip(self.values).filter(|(_, values)| !values.is_empty());
         let listed = listed.map(|(column, values)| col(*column).in_list(values.into_iter().map(lit).collect(), false));
-        let wanted = disjunction(listed.chain(self.others));
-        let known = Known::any_of(&self.known)?.map(|known| known.condition(self.keys));
-        Ok(conjunction(self.window.into_iter().chain(wanted).chain(known)))
+        conjunction(self.window.into_iter().chain(disjunction(listed.chain(self.others))))
     }
 }
 
-/// A condition that every row meets that some catch wants, and few others: with it, other columns of other rows are not
-/// even decoded.
-fn prefilter(catches: &[Arc<Catch>]) -> PlanResult<Option<Expr>> {
-    let mut groups: Vec<Alike> = Vec::new();
-    for catch in catches {
+/// What catches want, by their window.
+#[derive(Debug, Default)]
+struct Windows(Vec<Kinds>);
+
+impl Windows {
+    fn add(&mut self, catch: &Catch) {
         let window = conjunction(catch.filters.iter().filter(|filter| !is_selective(filter)).cloned());
+        match self.0.iter_mut().find(|kinds| kinds.window == window) {
+            Some(kinds) => kinds.add(catch),
+            None => {
+                let mut kinds = Kinds { window, ..Kinds::default() };
+                kinds.add(catch);
+                self.0.push(kinds);
+            }
+        }
+    }
+
+    /// One for each window; none when any row may be wanted.
+    fn conditions(self) -> Option<Vec<Expr>> {
+        self.0.into_iter().map(Kinds::condition).collect()
+    }
+}
+
+/// Keys of groups that catches want, by the expressions of the keys.
+#[derive(Debug, Default)]
+struct Groups(Vec<(Vec<Expr>, Vec<Arc<Known>>)>);
+
+impl Groups {
+    /// False when the catch wants rows whatever group they are of.
+    fn add(&mut self, catch: &Catch) -> bool {
         // The more keys, the fewer rows.
         let asked = catch.filters.iter().filter_map(asked).max_by_key(|(keys, _)| keys.len());
-        let (keys, known) = asked.unzip();
-        let keys = keys.unwrap_or_default();
-        let place =
-            groups.iter().position(|group| group.window == window && group.keys == keys).unwrap_or(groups.len());
-        if place == groups.len() {
-            groups.push(Alike { window, keys: keys.to_vec(), ..Alike::default() });
+        let Some((keys, known)) = asked.filter(|(_, known)| known.is_found()) else { return false };
+        let is_same = |(own, others): &&mut (Vec<Expr>, Vec<Arc<Known>>)| {
+            own == keys && others.iter().all(|other| other.has_types_of(known))
+        };
+        match self.0.iter_mut().find(is_same) {
+            Some((_, others)) => others.push(known.clone()),
+            None => self.0.push((keys.to_vec(), vec![known.clone()])),
         }
-        if let Some(group) = groups.get_mut(place) {
-            group.known.extend(known.cloned());
-            group.add(catch);
+        true
+    }
+
+    fn conditions(self, table: &Schema, state: &SessionState) -> PlanResult<Vec<Expr>> {
+        let mut conditions = Vec::with_capacity(self.0.len());
+        for (keys, known) in self.0 {
+            let known = Known::any_of(&known)?;
+            let (texts, places): (Vec<Expr>, Vec<usize>) =
+                keys.iter().cloned().zip(0..).filter(|(key, _)| reads_texts(key, table)).unzip();
+            // Rows have few combinations of texts, so these come first; times are different for each of them.
+            let first = match places.is_empty() {
+                true => None,
+                false => Some(once_per_value(known.only(&places)?.condition(texts), table, state)?),
+            };
+            let all = (places.len() < keys.len()).then(|| known.condition(keys));
+            conditions.extend(conjunction(first.into_iter().chain(all)));
+        }
+        Ok(conditions)
+    }
+}
+
+/// A condition that every row meets that some catch wants, and few others: with it, other columns of other rows are not even
+/// decoded. What is asked of most rows comes first, and takes least.
+fn prefilter(catches: &[Arc<Catch>], table: &Schema, state: &SessionState) -> PlanResult<Option<Expr>> {
+    let (mut kinds, mut windows, mut groups, mut whatever_group) =
+        (Kinds::default(), Windows::default(), Groups::default(), Windows::default());
+    for catch in catches {
+        kinds.add(catch);
+        windows.add(catch);
+        if !groups.add(catch) {
+            whatever_group.add(catch);
         }
     }
     let mut conditions = Vec::new();
-    for group in groups {
-        match group.condition()? {
-            Some(condition) => conditions.push(condition),
-            None => return Ok(None),
-        }
+    if kinds.others.is_empty() {
+        conditions.extend(kinds.condition().map(|kinds| once_per_value(kinds, table, state)).transpose()?);
     }
-    Ok(disjunction(conditions))
+    if let Some(whatever_group) = whatever_group.conditions()
+        && !groups.0.is_empty()
+    {
+        conditions.extend(disjunction(groups.conditions(table, state)?.into_iter().chain(whatever_group)));
+    }
+    conditions.extend(windows.conditions().and_then(disjunction));
+    Ok(conjunction(conditions))
 }
 
 /// The plan that reads `columns` of the rows that meet `condition`.
