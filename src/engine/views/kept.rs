@@ -6,12 +6,14 @@ use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
+use datafusion::execution::context::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::prelude::DataFrame;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
@@ -23,14 +25,17 @@ pub const KEPT: &str = "StreamingTableExec";
 pub struct Kept {
     plan: LogicalPlan,
     schema: SchemaRef,
+    /// Partitions in which it is computed, however few the queries have that wait for it.
+    partitions: usize,
     rows: Mutex<Arc<OnceCell<Vec<RecordBatch>>>>,
 }
 
 impl Kept {
     /// Not computed yet.
-    pub fn new(plan: LogicalPlan) -> Kept {
+    pub fn new(query: DataFrame) -> Kept {
+        let (state, plan) = query.into_parts();
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        Kept { plan, schema, rows: Mutex::default() }
+        Kept { plan, schema, partitions: state.config().target_partitions(), rows: Mutex::default() }
     }
 
     /// Forgets its rows: queries that are planned from now on find them again.
@@ -60,11 +65,18 @@ impl TableProvider for Kept {
         _: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut state = state_of(state)?;
+        *state.config_mut() = state.config().clone().with_target_partitions(self.partitions);
         let plan = state.create_physical_plan(&self.plan).await?;
         let (schema, rows) = (self.schema.clone(), self.rows().clone());
         let stream = Arc::new(Rows { plan, schema: schema.clone(), rows });
         Ok(Arc::new(StreamingTableExec::try_new(schema, vec![stream], projection, None, false, None)?))
     }
+}
+
+fn state_of(session: &dyn Session) -> Result<SessionState> {
+    let state = session.as_any().downcast_ref::<SessionState>();
+    state.cloned().ok_or_else(|| internal_datafusion_err!("a session of another engine"))
 }
 
 /// Hands out the rows, and finds them when nobody did before.

@@ -102,6 +102,11 @@ pub static VIEWS: &[View] = &[
     },
 ];
 
+/// True for the name of a view that tells what the log is like, not what happened.
+pub fn is_kept(name: &str) -> bool {
+    VIEWS.iter().any(|view| view.kept && view.name == name)
+}
+
 /// Views that keep rows, of those that a session has planned.
 pub type Keeping = Arc<Mutex<Vec<Arc<Kept>>>>;
 
@@ -114,7 +119,7 @@ pub fn register(catalog: &Catalog, window: Option<&Window>) -> Keeping {
             let keeping = keeping.clone();
             let make: Make = if view.kept {
                 Box::new(move |query| {
-                    let kept = Arc::new(Kept::new(query.into_unoptimized_plan()));
+                    let kept = Arc::new(Kept::new(query));
                     keeping.lock().unwrap_or_else(PoisonError::into_inner).push(kept.clone());
                     kept
                 })
