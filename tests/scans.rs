@@ -422,3 +422,21 @@ fn a_condition_that_fails_fails_its_rule_alone() {
     );
     assert_eq!(report.verdicts[1].outcome, Outcome::Fired(1));
 }
+
+#[test]
+fn a_rule_that_cannot_be_planned_fails_also_where_nothing_happened() {
+    let mut events: Vec<Event> = (0..10).map(|number| Event { minute: -90, ..plain(number) }).collect();
+    events.push(Event { name: Some("DeleteTrail"), ..plain(10) });
+    let window = Window { start: Some(noon()), ..Window::default() };
+    // No engine of today turns a comparison with every row before into a join.
+    let unplannable = READS.replace(
+        "'GetObject'",
+        "'GetObject' AND (SELECT count(*) FROM cloudtrail AS before WHERE before.time < cloudtrail.time) > 1",
+    );
+    for scans in [Scans::Shared, Scans::Alone] {
+        let rules = [rule(0, &unplannable), rule(1, READS)];
+        let report = block_on(judge(&rules, trail(&events, 11), &window, PLENTY, scans));
+        let outcomes: Vec<&str> = report.verdicts.iter().map(|verdict| verdict.outcome.as_str()).collect();
+        assert_eq!(outcomes, ["failed", "quiet"], "{:?}", report.verdicts[0].outcome);
+    }
+}

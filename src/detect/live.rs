@@ -7,7 +7,7 @@ use chrono::Utc;
 use datafusion::catalog::TableProvider;
 
 use super::Rule;
-use super::question::{Joins, Question};
+use super::question::{Draft, Question};
 use super::runner::all;
 use super::scan::{HeldScans, Leaf, SharedScans};
 use crate::engine::{Engine, Window};
@@ -53,7 +53,7 @@ impl Live {
         let mut tasks = Vec::new();
         for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.chain.is_none()) {
             let (fresh, rule) = (fresh.clone(), rule.clone());
-            tasks.push((index, async move { Question::plan(&fresh, &rule, Some(1), Joins::Hashed).await }));
+            tasks.push((index, async move { Draft::of(&fresh, &rule, Some(1)).await?.plan().await }));
         }
         let mut questions: Vec<Option<Planned>> = rules.iter().map(|_| None).collect();
         let mut failed = Vec::new();

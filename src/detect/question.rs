@@ -1,7 +1,7 @@
 //! A rule's SQL, planned on an engine and ready to be asked.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
@@ -17,7 +17,7 @@ use super::collect::Collector;
 use super::cost::Cost;
 use super::scan::{LEAF, Leaf, leaves};
 use crate::engine::among::Known;
-use crate::engine::reduction::reduce;
+use crate::engine::reduction::{Read, reads, reduce};
 use crate::engine::views::KEPT;
 use crate::engine::{Engine, spilling, sql_error};
 
@@ -38,15 +38,6 @@ const ROW_BY_ROW: [&str; 9] = [
 /// each. With more, there is not much to leave out.
 const MOST_KEYS: usize = 100_000;
 
-/// How a rule joins.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Joins {
-    /// By hash: fast, one side in memory.
-    Hashed,
-    /// By sorting both sides, which goes to disk when memory ends.
-    Sorted,
-}
-
 /// Why there is no answer.
 #[derive(Debug)]
 pub struct Failure {
@@ -54,6 +45,14 @@ pub struct Failure {
     pub reason: String,
     /// True when memory ended: the same question in a way that spills to disk may work.
     pub out_of_memory: bool,
+}
+
+/// A rule's SQL, limited to fresh rows: understood, and not planned yet.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    state: SessionState,
+    logical: LogicalPlan,
+    took: Duration,
 }
 
 /// The plan of a rule, limited to fresh rows.
@@ -68,6 +67,7 @@ pub struct Question {
 #[derive(Debug)]
 pub struct Reduced {
     question: Question,
+    /// None when the question does not ask for groups: it reads what it would read anyway.
     searches: Vec<Search>,
 }
 
@@ -79,43 +79,67 @@ struct Search {
     known: Vec<(Arc<Known>, Vec<usize>)>,
 }
 
-impl Question {
-    /// Plans a rule on an engine that shows its window. `partitions` limits the threads that it takes.
-    pub async fn plan(
-        engine: &Engine,
-        rule: &Rule,
-        partitions: Option<usize>,
-        joins: Joins,
-    ) -> Result<Question, String> {
+impl Draft {
+    /// Reads a rule's SQL on an engine that shows its window. `partitions` limits the threads that the question takes.
+    pub async fn of(engine: &Engine, rule: &Rule, partitions: Option<usize>) -> Result<Draft, String> {
         let began = Instant::now();
-        let (mut state, logical) = fresh_rows(engine, rule, partitions).await?;
-        if joins == Joins::Sorted {
-            *state.config_mut() = spilling(state.config().clone(), engine.settings().memory);
+        let sql = rule.bound_sql().map_err(|error| error.to_string())?;
+        let frame = engine.sql(&sql).await.map_err(|error| error.to_string())?;
+        if frame.schema().fields().iter().all(|field| field.name() != "fresh") {
+            return Err("the SQL has to return `fresh`; select it, or bool_or(fresh) AS fresh".into());
         }
-        let context = state.task_ctx();
-        let plan = physical(state, logical).await?;
-        Ok(Question { plan, context, cost: Cost { planning: began.elapsed(), ..Cost::default() } })
+        let frame = frame.filter(col("fresh")).map_err(|error| sql_error(error).to_string())?;
+        let (mut state, logical) = frame.into_parts();
+        if let Some(count) = partitions {
+            *state.config_mut() = state.config().clone().with_target_partitions(count);
+        }
+        Ok(Draft { state, logical, took: began.elapsed() })
     }
 
-    /// Plans a rule like [`Question::plan`], on groups with a fresh row alone; none when it does not ask for groups.
-    pub async fn reduced(engine: &Engine, rule: &Rule, partitions: Option<usize>) -> Result<Option<Reduced>, String> {
+    /// The same with joins that sort both sides, and go to disk when `memory` bytes are not enough.
+    pub fn spilling(mut self, memory: usize) -> Draft {
+        *self.state.config_mut() = spilling(self.state.config().clone(), memory);
+        self
+    }
+
+    /// Where it reads tables, and on what conditions; none when that is not all that it reads.
+    pub fn reads(&self) -> Option<Vec<Read>> {
+        reads(&self.logical).ok().flatten()
+    }
+
+    /// What it took so far, for an answer that is known without a plan: `shared` of its places would be read with others.
+    pub fn unasked(&self, shared: usize) -> Cost {
+        Cost { planning: self.took, shared, ..Cost::default() }
+    }
+
+    /// Plans it.
+    pub async fn plan(self) -> Result<Question, String> {
         let began = Instant::now();
-        let (state, logical) = fresh_rows(engine, rule, partitions).await?;
-        let reduced = reduce(&logical).map_err(|error| sql_error(error).to_string())?;
+        let context = self.state.task_ctx();
+        let plan = physical(self.state, self.logical).await?;
+        Ok(Question { plan, context, cost: Cost { planning: self.took + began.elapsed(), ..Cost::default() } })
+    }
+
+    /// Plans it on groups with a fresh row alone.
+    pub async fn reduced(self) -> Result<Reduced, String> {
+        let began = Instant::now();
+        let reduced = reduce(&self.logical).map_err(|error| sql_error(error).to_string())?;
         if reduced.searches.is_empty() {
-            return Ok(None);
+            return self.plan().await.map(Reduced::from);
         }
-        let context = state.task_ctx();
+        let context = self.state.task_ctx();
         let mut searches = Vec::with_capacity(reduced.searches.len());
         for search in reduced.searches {
-            let plan = physical(state.clone(), search.plan).await?;
+            let plan = physical(self.state.clone(), search.plan).await?;
             searches.push(Search { plan, context: context.clone(), known: search.known });
         }
-        let plan = physical(state, reduced.plan).await?;
-        let cost = Cost { planning: began.elapsed(), ..Cost::default() };
-        Ok(Some(Reduced { question: Question { plan, context, cost }, searches }))
+        let plan = physical(self.state, reduced.plan).await?;
+        let cost = Cost { planning: self.took + began.elapsed(), ..Cost::default() };
+        Ok(Reduced { question: Question { plan, context, cost }, searches })
     }
+}
 
+impl Question {
     /// Places where it reads a table with conditions, behind shared scans.
     pub fn leaves(&self) -> Vec<Arc<Leaf>> {
         leaves(&self.plan)
@@ -153,13 +177,6 @@ impl Question {
         Ok(Question { plan, context: self.context.clone(), cost: Cost::default() })
     }
 
-    /// What it took so far, for an answer that is known without asking.
-    pub fn unasked(self) -> Cost {
-        let mut cost = self.cost;
-        cost.add_reads(&self.plan);
-        cost
-    }
-
     /// Gathers the fresh rows of `rule`, for which this was planned.
     pub async fn ask(self, rule: &Rule) -> (Result<Collector<'_>, Failure>, Cost) {
         let Question { plan, context, mut cost } = self;
@@ -173,16 +190,22 @@ impl Question {
 
 impl Reduced {
     /// Places where the queries for keys read a table with conditions, behind shared scans.
-    pub fn leaves(&self) -> Vec<Arc<Leaf>> {
+    pub fn searched(&self) -> Vec<Arc<Leaf>> {
         self.searches.iter().flat_map(|search| leaves(&search.plan)).collect()
     }
 
-    /// Finds the keys. Where there are more than [`MOST_KEYS`], the question is to be asked as it is.
+    /// Finds the keys. Where there are more than [`MOST_KEYS`], the question is to be asked as it was before it was reduced.
     pub async fn found(self) -> Result<Question, Failure> {
         for search in self.searches {
             search.run().await?;
         }
         Ok(self.question)
+    }
+}
+
+impl From<Question> for Reduced {
+    fn from(question: Question) -> Reduced {
+        Reduced { question, searches: Vec::new() }
     }
 }
 
@@ -202,25 +225,6 @@ impl Search {
         }
         Ok(())
     }
-}
-
-/// The query of a rule for its fresh rows. `partitions` limits the threads that it takes.
-async fn fresh_rows(
-    engine: &Engine,
-    rule: &Rule,
-    partitions: Option<usize>,
-) -> Result<(SessionState, LogicalPlan), String> {
-    let sql = rule.bound_sql().map_err(|error| error.to_string())?;
-    let frame = engine.sql(&sql).await.map_err(|error| error.to_string())?;
-    if frame.schema().fields().iter().all(|field| field.name() != "fresh") {
-        return Err("the SQL has to return `fresh`; select it, or bool_or(fresh) AS fresh".into());
-    }
-    let frame = frame.filter(col("fresh")).map_err(|error| sql_error(error).to_string())?;
-    let (mut state, logical) = frame.into_parts();
-    if let Some(count) = partitions {
-        *state.config_mut() = state.config().clone().with_target_partitions(count);
-    }
-    Ok((state, logical))
 }
 
 async fn physical(state: SessionState, logical: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, String> {
@@ -245,5 +249,39 @@ impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Failure {
         let out_of_memory = matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
         Failure { reason: sql_error(error).to_string(), out_of_memory }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Duration};
+
+    use super::*;
+    use crate::detect::scan::SharedScans;
+    use crate::detect::{Shelf, selftest};
+    use crate::engine::{Settings, Window};
+
+    /// Built-in rules whose SQL has rows of its own, not of a table: what these do, only a plan tells.
+    const UNKNOWN: [&str; 2] = ["exposed_canary", "called_models_off_hours"];
+
+    #[test]
+    fn built_in_rules_tell_what_they_read_before_they_are_planned() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let mut unknown = Vec::new();
+        runtime.block_on(async {
+            let tables = selftest::tables().map(|table| (table, Vec::new())).collect();
+            let engine = Engine::in_memory(Settings::default(), tables).await.expect("an engine");
+            let shared = SharedScans::over(&engine).await.expect("shared scans");
+            let window = Window { start: DateTime::from_timestamp(0, 0), end: None, lookback: Duration::days(30) };
+            let windowed = shared.engine().windowed(&window).await.expect("a window");
+            for rule in Shelf::built_in().expect("rules").rules().iter().filter(|rule| rule.chain.is_none()) {
+                let draft = Draft::of(&windowed, rule, Some(1)).await.expect("a draft");
+                let reads = draft.reads();
+                if reads.and_then(|reads| shared.wanting(&reads)).is_none() {
+                    unknown.push(rule.id.clone());
+                }
+            }
+        });
+        assert_eq!(unknown, UNKNOWN);
     }
 }

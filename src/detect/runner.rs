@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::coverage::Coverage;
-use super::question::{Joins, Question};
+use super::question::{Draft, Question, Reduced};
 use super::scan::{Leaf, SharedScans};
 use super::sight::{Sight, Sights};
 use super::verdict::{Outcome, Report, Verdict};
@@ -19,6 +19,9 @@ use super::{Rule, Tuning, duration, incidents, selftest};
 use crate::engine::{Engine, Window};
 use crate::error::Result;
 use crate::findings::Finding;
+
+/// What a rule comes to, or why it fails.
+type Answer<T> = std::result::Result<T, String>;
 
 /// How long a question that ran out of memory waits for what others of its run still hold.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -56,17 +59,14 @@ pub async fn run(
     };
     let source = shared.as_ref().map_or(engine, SharedScans::engine);
     let judgeable = run.judgeable(source, window).await?;
-    let questions = run.plan(judgeable).await;
-    let questions = match (&shared, window.start) {
-        (Some(shared), Some(start)) => run.touched(questions, shared, start).await?,
-        _ => questions,
+    let drafts = run.drafts(judgeable).await;
+    let drafts = match (&shared, window.start) {
+        (Some(shared), Some(start)) => run.touched(drafts, shared, start).await?,
+        _ => drafts,
     };
     let questions = match &shared {
-        Some(shared) => {
-            let planned = questions.into_iter().map(|(index, question)| (index, Some(question)));
-            run.reduced(planned.collect(), shared).await?
-        }
-        None => questions,
+        Some(shared) => run.reduced(drafts, shared).await?,
+        None => run.plan(drafts).await,
     };
     run.judge(engine, shared.as_ref(), questions).await?;
     Ok(run.finish(began))
@@ -92,11 +92,11 @@ pub async fn judge(
     for (index, rule) in rules.iter().enumerate() {
         run.report.verdicts.push(Verdict::new(rule, Outcome::Quiet));
         if rule.chain.is_none() {
-            run.engine(shared.engine(), index).await?;
-            all.push((index, None));
+            all.push((index, run.engine(shared.engine(), index).await?));
         }
     }
-    let questions = run.reduced(all, &shared).await?;
+    let drafts = run.drafts(all).await;
+    let questions = run.reduced(drafts, &shared).await?;
     run.judge(engine, Some(&shared), questions).await?;
     Ok(run.finish(began))
 }
@@ -170,79 +170,95 @@ impl<'a> Run<'a> {
         Ok(windowed)
     }
 
-    /// Answers rules that look back before `start`, the begin of the window, and want no row after it: what they find has at
-    /// least one fresh row, so their history need not be read. Returns the others.
-    async fn touched(
-        &mut self,
-        questions: Vec<(usize, Question)>,
-        shared: &SharedScans,
-        start: DateTime<Utc>,
-    ) -> Result<Vec<(usize, Question)>> {
-        let began = Instant::now();
-        let looks_back = |index: usize| self.views.get(index).is_some_and(|view| !view.lookback.is_zero());
-        let mut leaves: HashMap<usize, Vec<Arc<Leaf>>> = HashMap::new();
-        for (index, question) in questions.iter().filter(|(index, _)| looks_back(*index)) {
-            if question.reads_leaves_only() {
-                leaves.insert(*index, question.leaves());
+    /// Reads the SQL of rules on their engines.
+    async fn drafts(&mut self, judgeable: Vec<(usize, Arc<Engine>)>) -> Vec<(usize, Draft)> {
+        let partitions = self.partitions(judgeable.len());
+        let tasks = judgeable.into_iter().filter_map(|(index, windowed)| {
+            let rule = self.rules.get(index).cloned()?;
+            Some((index, async move { Draft::of(&windowed, &rule, Some(partitions)).await }))
+        });
+        let done = all(tasks, self.threads).await;
+        self.taken(done)
+    }
+
+    /// What worked; the rules of the others fail.
+    fn taken<T>(&mut self, done: BTreeMap<usize, std::result::Result<Answer<T>, String>>) -> Vec<(usize, T)> {
+        let mut taken = Vec::with_capacity(done.len());
+        for (index, done) in done {
+            match done.and_then(|done| done) {
+                Ok(value) => taken.push((index, value)),
+                Err(reason) => self.report.fail(index, reason),
             }
         }
+        taken
+    }
+
+    /// Answers rules that want no row since `start`, the begin of the window: what they find has at least one fresh row, so they
+    /// need not be asked, and their history need not be read. Returns the others.
+    async fn touched(
+        &mut self,
+        drafts: Vec<(usize, Draft)>,
+        shared: &SharedScans,
+        start: DateTime<Utc>,
+    ) -> Result<Vec<(usize, Draft)>> {
+        let began = Instant::now();
+        let mut leaves = HashMap::new();
+        for (index, draft) in &drafts {
+            leaves.extend(draft.reads().and_then(|reads| shared.wanting(&reads)).map(|wanted| (*index, wanted)));
+        }
         let touched = shared.touched(leaves.values().flatten().cloned().collect(), start).await?;
-        let mut asked = Vec::new();
-        for (index, question) in questions {
-            let untouched = leaves.get(&index).is_some_and(|leaves| {
-                !leaves.iter().any(|leaf| touched.iter().any(|touched| Arc::ptr_eq(leaf, touched)))
-            });
-            match untouched {
-                true => self.report.answer(index, 0, Vec::new(), question.unasked()),
-                false => asked.push((index, question)),
+        let (mut asked, mut unproven) = (Vec::new(), Vec::new());
+        for (index, draft) in drafts {
+            let is_touched = |leaf| touched.iter().any(|touched| Arc::ptr_eq(leaf, touched));
+            let Some(leaves) = leaves.get(&index).filter(|leaves| !leaves.iter().any(is_touched)) else {
+                asked.push((index, draft));
+                continue;
+            };
+            self.report.answer(index, 0, Vec::new(), draft.unasked(leaves.len()));
+            if self.rules.get(index).is_some_and(|rule| rule.added) {
+                unproven.push((index, draft));
             }
         }
         self.report.scanning += began.elapsed().as_secs_f64();
+        // A user's rule that cannot be planned fails also where nothing happened. Of ours it is known that they can be.
+        self.plan(unproven).await;
         Ok(asked)
     }
 
-    /// Has rules that look back read only groups with a fresh row, whose keys are found first. Plans what is not planned yet.
-    async fn reduced(
-        &mut self,
-        asked: Vec<(usize, Option<Question>)>,
-        shared: &SharedScans,
-    ) -> Result<Vec<(usize, Question)>> {
-        let partitions = self.partitions(asked.len());
-        let tasks = asked.iter().filter_map(|(index, planned)| {
-            let (rule, view) = (self.rules.get(*index).cloned()?, self.views.get(*index)?);
-            let windowed = self.engines.get(view).cloned()?;
-            let looks_back = !view.lookback.is_zero() && !planned.as_ref().is_some_and(Question::is_row_by_row);
-            looks_back.then_some((*index, async move { Question::reduced(&windowed, &rule, Some(partitions)).await }))
-        });
-        let mut reduced = Vec::new();
-        for (index, planned) in all(tasks, self.threads).await {
-            // Else the question stands as it is.
-            if let Ok(Ok(Some(question))) = planned {
-                reduced.push((index, question));
-            }
-        }
-        let began = Instant::now();
-        let leaves: Vec<Arc<Leaf>> = reduced.iter().flat_map(|(_, question)| question.leaves()).collect();
-        shared.read_first(&leaves).await?;
-        let tasks = reduced.into_iter().map(|(index, question)| (index, question.found()));
-        let mut found = all(tasks, self.threads).await;
-        self.report.scanning += began.elapsed().as_secs_f64();
-        let (mut questions, mut unplanned) = (Vec::new(), Vec::new());
-        for (index, planned) in asked {
-            let question = match found.remove(&index) {
-                Some(Ok(Ok(reduced))) => Some(reduced),
-                _ => planned,
-            };
-            match question {
-                Some(question) => questions.push((index, question)),
-                None => {
-                    let view = self.views.get(index).cloned().unwrap_or_default();
-                    unplanned.extend(self.engines.get(&view).map(|engine| (index, engine.clone())));
+    /// Plans rules so that those that look back read only groups with a fresh row, whose keys are found first.
+    async fn reduced(&mut self, drafts: Vec<(usize, Draft)>, shared: &SharedScans) -> Result<Vec<(usize, Question)>> {
+        let tasks = drafts.iter().map(|(index, draft)| {
+            let (draft, looks_back) = (draft.clone(), self.looks_back(*index));
+            (*index, async move {
+                if looks_back && let Ok(reduced) = draft.clone().reduced().await {
+                    return Ok(reduced);
                 }
+                draft.plan().await.map(Reduced::from)
+            })
+        });
+        let planned = all(tasks, self.threads).await;
+        let reduced = self.taken(planned);
+        let began = Instant::now();
+        let searched: Vec<Arc<Leaf>> = reduced.iter().flat_map(|(_, reduced)| reduced.searched()).collect();
+        shared.read_first(&searched).await?;
+        let tasks = reduced.into_iter().map(|(index, reduced)| (index, reduced.found()));
+        let found = all(tasks, self.threads).await;
+        self.report.scanning += began.elapsed().as_secs_f64();
+        let mut drafts: HashMap<usize, Draft> = drafts.into_iter().collect();
+        let (mut questions, mut whole) = (Vec::new(), Vec::new());
+        for (index, found) in found {
+            match found {
+                Ok(Ok(question)) => questions.push((index, question)),
+                // Without the keys, as it is.
+                _ => whole.extend(drafts.remove(&index).map(|draft| (index, draft))),
             }
         }
-        questions.extend(self.plan(unplanned).await);
+        questions.extend(self.plan(whole).await);
         Ok(questions)
+    }
+
+    fn looks_back(&self, index: usize) -> bool {
+        self.views.get(index).is_some_and(|view| !view.lookback.is_zero())
     }
 
     /// Asks; `engine` is the one without shared scans.
@@ -286,21 +302,11 @@ impl<'a> Run<'a> {
         if rules > self.threads { 1 } else { self.threads }
     }
 
-    /// Plans rules on their engines.
-    async fn plan(&mut self, judgeable: Vec<(usize, Arc<Engine>)>) -> Vec<(usize, Question)> {
-        let partitions = self.partitions(judgeable.len());
-        let tasks = judgeable.into_iter().filter_map(|(index, windowed)| {
-            let rule = self.rules.get(index).cloned()?;
-            Some((index, async move { Question::plan(&windowed, &rule, Some(partitions), Joins::Hashed).await }))
-        });
-        let mut questions = Vec::new();
-        for (index, planned) in all(tasks, self.threads).await {
-            match planned.and_then(|planned| planned) {
-                Ok(question) => questions.push((index, question)),
-                Err(reason) => self.report.fail(index, reason),
-            }
-        }
-        questions
+    /// Plans rules as they are.
+    async fn plan(&mut self, drafts: Vec<(usize, Draft)>) -> Vec<(usize, Question)> {
+        let tasks = drafts.into_iter().map(|(index, draft)| (index, async move { draft.plan().await }));
+        let planned = all(tasks, self.threads).await;
+        self.taken(planned)
     }
 
     /// Takes the answers of rules; returns those for which memory ended.
@@ -328,7 +334,11 @@ impl<'a> Run<'a> {
     async fn ask_spilling(&mut self, engine: &Engine, index: usize) -> Result<()> {
         let (Some(rule), Some(view)) = (self.rules.get(index), self.views.get(index)) else { return Ok(()) };
         let windowed = engine.windowed(view).await?;
-        match Question::plan(&windowed, rule, Some(1), Joins::Sorted).await {
+        let spilling = async {
+            let draft = Draft::of(&windowed, rule, Some(1)).await?;
+            draft.spilling(windowed.settings().memory).plan().await
+        };
+        match spilling.await {
             Err(reason) => self.report.fail(index, reason),
             Ok(question) => match question.ask(rule).await {
                 (Ok(rows), cost) => {

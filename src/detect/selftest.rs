@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::chain::Chain;
 use super::coverage::Coverage;
-use super::question::{Joins, Question};
+use super::question::Draft;
 use super::rule::Test;
 use super::{Rule, Shelf, children, incidents, samples};
 use crate::engine::window::{dated_schema, with_date};
@@ -198,10 +198,10 @@ impl Bench {
         let lookback = if window.start.is_some() { window.lookback } else { Duration::zero() };
         let engine = self.engine_for(Window { lookback, ..window }).await.map_err(|error| error.to_string())?;
         // As hunts do: of a history, what can matter.
-        let reduced = if lookback.is_zero() { None } else { Question::reduced(engine, rule, None).await? };
-        let question = match reduced {
-            Some(reduced) => reduced.found().await.map_err(|failure| failure.reason)?,
-            None => Question::plan(engine, rule, None, Joins::Hashed).await?,
+        let draft = Draft::of(engine, rule, None).await?;
+        let question = match lookback.is_zero() {
+            true => draft.plan().await?,
+            false => draft.reduced().await?.found().await.map_err(|failure| failure.reason)?,
         };
         let (collected, _) = question.ask(rule).await;
         Ok(collected.map_err(|failure| failure.reason)?.finish(samples::base_time(), &"test".into()))

@@ -13,17 +13,20 @@ mod leaf;
 mod memory;
 mod table;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Expr;
 use datafusion::prelude::{col, lit};
 
 pub use keys::Keys;
 pub use leaf::{LEAF, Leaf, MICROS_PER_MINUTE, leaves};
 
-use crate::engine::{Engine, sql_error};
+use crate::engine::reduction::Read;
+use crate::engine::{Engine, sql_error, stored, views};
 use crate::error::Result;
 use crate::lake::day_of;
 use crate::table::{DATE, TIME, Table};
@@ -89,6 +92,19 @@ impl SharedScans {
         Ok(())
     }
 
+    /// Leaves that want of the places in `reads` to know whether there are rows that matter, and no column of them; none when
+    /// one of these places is no table of the engine.
+    pub fn wanting(&self, reads: &[Read]) -> Option<Vec<Arc<Leaf>>> {
+        let state = self.engine.context().state();
+        let mut leaves = Vec::with_capacity(reads.len());
+        for read in reads.iter().filter(|read| !views::is_kept(read.table.table())) {
+            let mut tables = self.engine.tables().zip(&self.tables);
+            let (_, table) = tables.find(|(table, _)| stored::name(table.name) == read.table.table())?;
+            leaves.push(table.wanting(&state, &read.conditions).ok()?);
+        }
+        Some(leaves)
+    }
+
     /// Those of `leaves`, which wait for their rows, that will have one of `start` or later. Reads nothing that is older.
     pub async fn touched(&self, leaves: Vec<Arc<Leaf>>, start: DateTime<Utc>) -> Result<Vec<Arc<Leaf>>> {
         let begin = ScalarValue::TimestampMicrosecond(Some(start.timestamp_micros()), Some("UTC".into()));
@@ -97,10 +113,15 @@ impl SharedScans {
         let mut touched = Vec::new();
         for table in &self.tables {
             let waiting = waiting(table, &leaves);
-            let probes: Vec<_> = waiting.iter().map(|leaf| Arc::new(Catch::probe(leaf, &fresh))).collect();
-            self.read_for(table.inner(), probes.clone()).await?;
-            let found = waiting.into_iter().zip(probes).filter(|(_, probe)| probe.is_closed() || probe.matched() > 0);
-            touched.extend(found.map(|(leaf, _)| leaf));
+            let mut probes: HashMap<&[Expr], Arc<Catch>> = HashMap::new();
+            for leaf in &waiting {
+                probes.entry(&leaf.filters).or_insert_with(|| Arc::new(Catch::probe(leaf, &fresh)));
+            }
+            self.read_for(table.inner(), probes.values().cloned().collect()).await?;
+            let met = |leaf: &&Arc<Leaf>| {
+                probes.get(leaf.filters.as_slice()).is_none_or(|probe| probe.is_closed() || probe.matched() > 0)
+            };
+            touched.extend(waiting.iter().filter(met).cloned());
         }
         Ok(touched)
     }

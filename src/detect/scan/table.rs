@@ -3,11 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, Result as PlanResult};
+use datafusion::common::{DFSchema, DFSchemaRef, Result as PlanResult};
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::keys::Keys;
@@ -20,7 +24,7 @@ use crate::table::DATE;
 #[derive(Debug)]
 pub struct SharedTable {
     inner: Arc<dyn TableProvider>,
-    columns: DFSchema,
+    columns: DFSchemaRef,
     leaves: Mutex<Vec<Weak<Leaf>>>,
     noting: bool,
 }
@@ -28,13 +32,38 @@ pub struct SharedTable {
 impl SharedTable {
     /// Nothing asked for yet. With `noting`, its leaves note when their rows happened.
     pub fn new(inner: Arc<dyn TableProvider>, noting: bool) -> Result<SharedTable> {
-        let columns = DFSchema::try_from(inner.schema()).map_err(sql_error)?;
+        let columns = Arc::new(DFSchema::try_from(inner.schema()).map_err(sql_error)?);
         Ok(SharedTable { inner, columns, leaves: Mutex::default(), noting })
     }
 
     /// The table itself.
     pub fn inner(&self) -> &Arc<dyn TableProvider> {
         &self.inner
+    }
+
+    /// A leaf that waits for rows that meet `conditions`, as SQL says them, and wants no column of them. Conditions that only a
+    /// plan can make sense of are left out.
+    pub fn wanting(&self, state: &SessionState, conditions: &[Expr]) -> PlanResult<Arc<Leaf>> {
+        let context = SimplifyContext::builder()
+            .with_schema(self.columns.clone())
+            .with_config_options(state.config_options().clone())
+            .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let simple = |condition| simplifier.simplify(simplifier.coerce(condition, &self.columns)?);
+        let conditions = unnormalize_cols(conditions.iter().cloned());
+        let filters: Vec<Expr> = conditions.into_iter().filter_map(|condition| simple(condition).ok()).collect();
+        let keys = match conjunction(filters.iter().cloned()) {
+            Some(condition) => Keys::of(&state.create_physical_expr(condition, &self.columns)?),
+            None => Keys::default(),
+        };
+        Ok(self.leaf(Leaf::new(Vec::new(), Arc::new(Schema::empty()), filters, keys, false)))
+    }
+
+    fn leaf(&self, leaf: Leaf) -> Arc<Leaf> {
+        let leaf = Arc::new(leaf);
+        self.leaves.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&leaf));
+        leaf
     }
 
     /// Leaves that wait for their rows.
@@ -84,8 +113,7 @@ impl TableProvider for SharedTable {
         let keys = Keys::of(&state.create_physical_expr(condition, &self.columns)?);
         let projection = projection.cloned().unwrap_or_else(|| (0..self.schema().fields().len()).collect());
         let schema = Arc::new(self.schema().project(&projection)?);
-        let leaf = Arc::new(Leaf::new(projection, schema, filters.to_vec(), keys, self.noting));
-        self.leaves.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&leaf));
+        let leaf = self.leaf(Leaf::new(projection, schema, filters.to_vec(), keys, self.noting));
         Ok(Arc::new(LeafExec::new(leaf)))
     }
 }

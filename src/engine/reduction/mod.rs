@@ -7,6 +7,7 @@
 
 mod origin;
 mod pairs;
+mod reads;
 mod source;
 
 use std::collections::HashSet;
@@ -20,6 +21,7 @@ use datafusion::logical_expr::{Distinct, Expr, Filter, Join, LogicalPlan, Projec
 use super::among::Known;
 use origin::{Origin, asks_for_fresh, kept_sides, origins, plain};
 use pairs::pairs;
+pub use reads::{Read, reads};
 use source::Source;
 
 /// A query that reads less, and what has to be found before it is asked.
