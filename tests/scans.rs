@@ -440,3 +440,25 @@ fn a_rule_that_cannot_be_planned_fails_also_where_nothing_happened() {
         assert_eq!(outcomes, ["failed", "quiet"], "{:?}", report.verdicts[0].outcome);
     }
 }
+
+#[test]
+fn what_did_not_happen_is_found_where_nothing_happened() {
+    let mut events: Vec<Event> = (0..10).map(|number| Event { minute: -90, ..plain(number) }).collect();
+    events.push(Event { name: Some("DeleteTrail"), ..plain(10) });
+    let window = Window { start: Some(noon()), ..Window::default() };
+    let found = |from: &str| {
+        format!(
+            "SELECT TIMESTAMP '2026-10-01T12:00:00Z' AS time, true AS fresh, 'nobody' AS principal, 'none' AS name, \
+             'arn' AS event_id, {from}"
+        )
+    };
+    let rules = [
+        rule(0, &found("count(*) AS event_count FROM cloudtrail WHERE eventName = 'Converse' HAVING count(*) = 0")),
+        rule(1, &found("1 AS event_count FROM accounts")),
+    ];
+    for scans in [Scans::Alone, Scans::Shared] {
+        let report = block_on(judge(&rules, trail(&events, 11), &window, PLENTY, scans));
+        let outcomes: Vec<&str> = report.verdicts.iter().map(|verdict| verdict.outcome.as_str()).collect();
+        assert_eq!(outcomes, ["fired", "fired"], "{scans:?}: {:?}", report.verdicts[0].outcome);
+    }
+}

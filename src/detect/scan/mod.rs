@@ -93,7 +93,7 @@ impl SharedScans {
     }
 
     /// Leaves that want of the places in `reads` to know whether there are rows that matter, and no column of them; none when
-    /// one of these places is no table of the engine.
+    /// there is no such place, or one of them is no table of the engine.
     pub fn wanting(&self, reads: &[Read]) -> Option<Vec<Arc<Leaf>>> {
         let state = self.engine.context().state();
         let mut leaves = Vec::with_capacity(reads.len());
@@ -102,7 +102,7 @@ impl SharedScans {
             let (_, table) = tables.find(|(table, _)| stored::name(table.name) == read.table.table())?;
             leaves.push(table.wanting(&state, &read.conditions).ok()?);
         }
-        Some(leaves)
+        (!leaves.is_empty()).then_some(leaves)
     }
 
     /// Those of `leaves`, which wait for their rows, that will have one of `start` or later. Reads nothing that is older.

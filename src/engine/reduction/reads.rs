@@ -46,7 +46,7 @@ fn below(plan: &LogicalPlan, mut conditions: Vec<Expr>, found: &mut Option<Vec<R
         _ => conditions.clear(),
     }
     let inputs = plan.inputs();
-    if inputs.is_empty() {
+    if inputs.is_empty() || has_row_of_none(plan) {
         *found = None;
     }
     let origins = origins(plan);
@@ -57,6 +57,12 @@ fn below(plan: &LogicalPlan, mut conditions: Vec<Expr>, found: &mut Option<Vec<R
         below(input, passed.unwrap_or_default(), found)?;
     }
     Ok(())
+}
+
+/// True for an aggregate that has a row also where there are none to aggregate: `count(*)` of nothing is 0.
+fn has_row_of_none(plan: &LogicalPlan) -> bool {
+    let LogicalPlan::Aggregate(aggregate) = plan else { return false };
+    aggregate.group_expr.iter().all(|key| matches!(key, Expr::GroupingSet(_)))
 }
 
 #[cfg(test)]
@@ -132,5 +138,7 @@ mod tests {
     fn rows_that_no_table_has_are_told() {
         assert_eq!(told("SELECT k FROM r UNION ALL SELECT column1 FROM (VALUES (1)) AS v"), None);
         assert_eq!(told("SELECT 1 AS k"), None);
+        assert_eq!(told("SELECT count(*) AS n FROM r WHERE v = 1"), None);
+        assert_eq!(told("SELECT k, count(*) AS n FROM r GROUP BY ROLLUP(k)"), None);
     }
 }
