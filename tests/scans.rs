@@ -106,6 +106,12 @@ fn questions() -> impl Strategy<Value = String> {
         1 => conditions().prop_map(move |a| format!(
             "SELECT * FROM (SELECT {row}, {keep}, row_number() OVER (PARTITION BY userIdentity.arn, errorCode \
              ORDER BY time, eventID) AS place FROM cloudtrail WHERE {a}) WHERE place = 1 AND principal LIKE '%user%'")),
+        1 => (conditions(), 0u8..40).prop_map(move |(a, minutes)| format!(
+            "WITH seen AS (SELECT {row}, {keep}, errorCode AS error, min(time) OVER (PARTITION BY userIdentity.arn, errorCode) AS first, \
+             min(time) OVER (PARTITION BY userIdentity.arn) AS began FROM cloudtrail WHERE {a}) \
+             SELECT max(time) AS time, bool_or(fresh) AS fresh, principal, min(name) AS name, count(*) AS event_count, \
+             sample(event_id) AS event_ids FROM seen WHERE time < first + INTERVAL '{minutes} minutes' AND first >= began + INTERVAL '5 minutes' \
+             GROUP BY principal, error")),
         1 => (conditions(), 1u8..3).prop_map(move |(a, least)| format!(
             "WITH seen AS (SELECT {row}, {keep}, errorCode AS error, min(time) OVER (PARTITION BY userIdentity.arn, errorCode) AS first \
              FROM cloudtrail WHERE {a}) \

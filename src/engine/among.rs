@@ -38,43 +38,6 @@ impl Known {
         ScalarUDF::new_from_impl(Among { known: self.clone(), signature }).call(keys)
     }
 
-    /// True when it is filled.
-    pub fn is_found(&self) -> bool {
-        self.0.get().is_some()
-    }
-
-    /// True when both are filled with keys of the same types.
-    pub fn has_types_of(&self, other: &Known) -> bool {
-        self.0.get().is_some_and(|groups| other.0.get().is_some_and(|others| groups.types == others.types))
-    }
-
-    /// The keys of any of these, which were found and have the same types.
-    pub fn any_of(known: &[Arc<Known>]) -> Result<Arc<Known>> {
-        let any = Known::default();
-        let mut all = known.iter().map(|known| known.groups());
-        if let Some(first) = all.next().transpose()? {
-            let mut keys = first.keys.clone();
-            for others in all {
-                keys.extend(others?.keys.iter().cloned());
-            }
-            any.set(first.types.clone(), keys)?;
-        }
-        Ok(Arc::new(any))
-    }
-
-    /// What the keys have at `places`, which are some.
-    pub fn only(&self, places: &[usize]) -> Result<Arc<Known>> {
-        let groups = self.groups()?;
-        let parser = groups.converter.parser();
-        let columns = groups.converter.convert_rows(groups.keys.iter().map(|key| parser.parse(key)))?;
-        let columns: Vec<ArrayRef> = places.iter().filter_map(|place| columns.get(*place).cloned()).collect();
-        let types: Vec<DataType> = columns.iter().map(|column| column.data_type().clone()).collect();
-        let rows = converter(&types)?.convert_columns(&columns)?;
-        let only = Known::default();
-        only.set(types, rows.iter().map(|row| Box::from(row.data())).collect())?;
-        Ok(Arc::new(only))
-    }
-
     fn groups(&self) -> Result<&Groups> {
         self.0.get().ok_or_else(|| internal_datafusion_err!("keys are asked for that were not found yet"))
     }

@@ -99,11 +99,11 @@ impl Engine {
     /// The same tables, each read through what `replace` makes of its provider.
     pub async fn with_providers(
         &self,
-        mut replace: impl FnMut(Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>>,
+        mut replace: impl FnMut(&'static Table, Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>>,
     ) -> Result<Engine> {
         let mut tables = Vec::with_capacity(self.tables.len());
         for (table, provider) in &self.tables {
-            tables.push((*table, replace(provider.clone())?));
+            tables.push((*table, replace(table, provider.clone())?));
         }
         let (settings, runtime) = (self.settings.clone(), self.context.runtime_env());
         Engine::build(settings, runtime, tables, self.prices.clone(), None)

@@ -16,26 +16,29 @@ use futures::StreamExt;
 use tokio::task::JoinSet;
 
 use super::catch::Catch;
-use super::dispatch::{Dispatcher, Memory};
+use super::dispatch::Dispatcher;
 use super::keys::DISPATCH;
 use super::leaf::Leaf;
 use super::memory::Budget;
-use super::table::is_selective;
+use super::router::Memory;
+use super::table::{SharedTable, is_selective};
+use super::wanted::wanted;
 use crate::engine::Engine;
-use crate::engine::among::{Known, asked, is_empty};
-use crate::engine::repeats::{once_per_value, reads_texts};
+use crate::engine::among::{asked, is_empty};
+use crate::engine::repeats::once_per_value;
 use crate::table::TIME;
 
 /// Rows of a batch: with fewer, the cost of a call per catch and batch shows.
 const BATCH: usize = 65_536;
 
-/// Reads `table` once and gives each catch its rows.
+/// Reads the table once and gives each catch its rows.
 pub async fn read(
     engine: &Engine,
-    table: &Arc<dyn TableProvider>,
+    shared: &SharedTable,
     catches: Vec<Arc<Catch>>,
     budget: &Arc<Budget>,
 ) -> PlanResult<()> {
+    let table = shared.inner();
     let (hopeless, catches): (Vec<_>, Vec<_>) =
         catches.into_iter().partition(|catch| catch.filters.iter().any(is_empty));
     for catch in hopeless {
@@ -45,8 +48,9 @@ pub async fn read(
         return Ok(());
     }
     let state = state(engine);
-    let group = Group::new(&state, &table.schema(), catches, budget)?;
-    let plan = scan(&state, table, prefilter(&group.catches, &table.schema(), &state)?, &group.columns).await?;
+    let Prefilter { condition, counts } = prefilter(&catches, shared, &state)?;
+    let group = Group::new(&state, &table.schema(), catches, budget, !counts)?;
+    let plan = scan(&state, table, condition, &group.columns).await?;
     group.fill(engine, table, &state, plan).await
 }
 
@@ -59,15 +63,16 @@ pub struct Group {
 }
 
 impl Group {
-    /// Catches of a table with this schema.
+    /// Catches of a table with this schema. `counts` when nothing else counts the rows that they look at.
     pub fn new(
         state: &SessionState,
         schema: &Schema,
         catches: Vec<Arc<Catch>>,
         budget: &Arc<Budget>,
+        counts: bool,
     ) -> PlanResult<Group> {
         let columns = columns(&catches, schema);
-        let dispatcher = Arc::new(Dispatcher::new(state, schema, &columns, &catches, budget.clone())?);
+        let dispatcher = Arc::new(Dispatcher::new(state, schema, &columns, &catches, budget.clone(), counts)?);
         Ok(Group { catches, columns, dispatcher })
     }
 
@@ -183,67 +188,43 @@ impl Windows {
     }
 }
 
-/// Keys of groups that catches want, by the expressions of the keys.
-#[derive(Debug, Default)]
-struct Groups(Vec<(Vec<Expr>, Vec<Arc<Known>>)>);
-
-impl Groups {
-    /// False when the catch wants rows whatever group they are of.
-    fn add(&mut self, catch: &Catch) -> bool {
-        // The more keys, the fewer rows.
-        let asked = catch.filters.iter().filter_map(asked).max_by_key(|(keys, _)| keys.len());
-        let Some((keys, known)) = asked.filter(|(_, known)| known.is_found()) else { return false };
-        let is_same = |(own, others): &&mut (Vec<Expr>, Vec<Arc<Known>>)| {
-            own == keys && others.iter().all(|other| other.has_types_of(known))
-        };
-        match self.0.iter_mut().find(is_same) {
-            Some((_, others)) => others.push(known.clone()),
-            None => self.0.push((keys.to_vec(), vec![known.clone()])),
-        }
-        true
-    }
-
-    fn conditions(self, table: &Schema, state: &SessionState) -> PlanResult<Vec<Expr>> {
-        let mut conditions = Vec::with_capacity(self.0.len());
-        for (keys, known) in self.0 {
-            let known = Known::any_of(&known)?;
-            let (texts, places): (Vec<Expr>, Vec<usize>) =
-                keys.iter().cloned().zip(0..).filter(|(key, _)| reads_texts(key, table)).unzip();
-            // Rows have few combinations of texts, so these come first; times are different for each of them.
-            let first = match places.is_empty() {
-                true => None,
-                false => Some(once_per_value(known.only(&places)?.condition(texts), table, state)?),
-            };
-            let all = (places.len() < keys.len()).then(|| known.condition(keys));
-            conditions.extend(conjunction(first.into_iter().chain(all)));
-        }
-        Ok(conditions)
-    }
+/// A condition that every row meets that some catch wants, and few others: with it, other columns of other rows are not even
+/// decoded.
+struct Prefilter {
+    /// None when nothing is known.
+    condition: Option<Expr>,
+    /// True when it counts the rows that catches look at.
+    counts: bool,
 }
 
-/// A condition that every row meets that some catch wants, and few others: with it, other columns of other rows are not even
-/// decoded. What is asked of most rows comes first, and takes least.
-fn prefilter(catches: &[Arc<Catch>], table: &Schema, state: &SessionState) -> PlanResult<Option<Expr>> {
-    let (mut kinds, mut windows, mut groups, mut whatever_group) =
-        (Kinds::default(), Windows::default(), Groups::default(), Windows::default());
+/// What is asked of most rows comes first, and takes least.
+fn prefilter(catches: &[Arc<Catch>], table: &SharedTable, state: &SessionState) -> PlanResult<Prefilter> {
+    let (mut kinds, mut windows) = (Kinds::default(), Windows::default());
     for catch in catches {
         kinds.add(catch);
         windows.add(catch);
-        if !groups.add(catch) {
-            whatever_group.add(catch);
-        }
     }
+    let schema = table.inner().schema();
     let mut conditions = Vec::new();
     if kinds.others.is_empty() {
-        conditions.extend(kinds.condition().map(|kinds| once_per_value(kinds, table, state)).transpose()?);
+        conditions.extend(kinds.condition().map(|kinds| once_per_value(kinds, &schema, state)).transpose()?);
     }
-    if let Some(whatever_group) = whatever_group.conditions()
-        && !groups.0.is_empty()
-    {
-        conditions.extend(disjunction(groups.conditions(table, state)?.into_iter().chain(whatever_group)));
+    let is_narrow = |filter: &Expr| table.is_narrow(filter);
+    let is_first = |filter: &Expr| is_narrow(filter) && (!is_selective(filter) || asked(filter).is_some());
+    let steps: [&dyn Fn(&Expr) -> bool; 3] = [&|filter| !is_selective(filter), &is_first, &is_narrow];
+    let (mut told, mut counts) = (0, false);
+    for step in steps {
+        let more = catches.iter().flat_map(|catch| &catch.filters).filter(|filter| step(filter)).count();
+        if more > told
+            && let Some(condition) = wanted(catches, &schema, state, !counts, step)?
+        {
+            conditions.push(condition);
+            (told, counts) = (more, true);
+        }
     }
+    // Nothing more than the others, but in terms by which files and pages are passed over.
     conditions.extend(windows.conditions().and_then(disjunction));
-    Ok(conjunction(conditions))
+    Ok(Prefilter { condition: conjunction(conditions), counts })
 }
 
 /// The plan that reads `columns` of the rows that meet `condition`.

@@ -6,12 +6,15 @@
 //! rule does, which stays the reference for what rules find.
 
 mod catch;
+mod condition;
 mod dispatch;
 mod group;
 mod keys;
 mod leaf;
 mod memory;
+mod router;
 mod table;
+mod wanted;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,8 +60,8 @@ impl SharedScans {
 
     async fn with(engine: &Engine, noting: bool) -> Result<SharedScans> {
         let mut tables = Vec::new();
-        let shared = engine.with_providers(|provider| {
-            let table = Arc::new(SharedTable::new(provider, noting)?);
+        let shared = engine.with_providers(|table, provider| {
+            let table = Arc::new(SharedTable::new(table, provider, noting)?);
             tables.push(table.clone());
             Ok(table)
         });
@@ -78,7 +81,7 @@ impl SharedScans {
     pub async fn read(&self) -> Result<()> {
         for table in &self.tables {
             let catches = Catch::of(&table.take_waiting(), &table.inner().schema()).map_err(sql_error)?;
-            self.read_for(table.inner(), catches).await?;
+            self.read_for(table, catches).await?;
         }
         Ok(())
     }
@@ -87,7 +90,7 @@ impl SharedScans {
     pub async fn read_first(&self, leaves: &[Arc<Leaf>]) -> Result<()> {
         for table in &self.tables {
             let catches = Catch::of(&waiting(table, leaves), &table.inner().schema()).map_err(sql_error)?;
-            self.read_for(table.inner(), catches).await?;
+            self.read_for(table, catches).await?;
         }
         Ok(())
     }
@@ -117,7 +120,7 @@ impl SharedScans {
             for leaf in &waiting {
                 probes.entry(&leaf.filters).or_insert_with(|| Arc::new(Catch::probe(leaf, &fresh)));
             }
-            self.read_for(table.inner(), probes.values().cloned().collect()).await?;
+            self.read_for(table, probes.values().cloned().collect()).await?;
             let met = |leaf: &&Arc<Leaf>| {
                 probes.get(leaf.filters.as_slice()).is_none_or(|probe| probe.is_closed() || probe.matched() > 0)
             };
@@ -133,13 +136,13 @@ impl SharedScans {
         for (table, shared) in self.engine.tables().zip(&self.tables) {
             let schema = shared.inner().schema();
             let group = Catch::of(&shared.take_waiting(), &schema)
-                .and_then(|catches| Group::new(&state, &schema, catches, &self.budget));
+                .and_then(|catches| Group::new(&state, &schema, catches, &self.budget, true));
             groups.push((table, group.map_err(sql_error)?));
         }
         Ok(HeldScans { groups, engine: self.engine })
     }
 
-    async fn read_for(&self, table: &Arc<dyn TableProvider>, catches: Vec<Arc<Catch>>) -> Result<()> {
+    async fn read_for(&self, table: &SharedTable, catches: Vec<Arc<Catch>>) -> Result<()> {
         let (keyed, unkeyed): (Vec<_>, Vec<_>) = catches.into_iter().partition(|catch| !catch.keys.is_empty());
         for catches in [keyed, unkeyed] {
             if !catches.is_empty() {

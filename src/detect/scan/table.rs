@@ -18,11 +18,12 @@ use super::keys::Keys;
 use super::leaf::{Leaf, LeafExec};
 use crate::engine::sql_error;
 use crate::error::Result;
-use crate::table::DATE;
+use crate::table::{Column, DATE, Kind, Table};
 
 /// A table behind a shared scan.
 #[derive(Debug)]
 pub struct SharedTable {
+    table: &'static Table,
     inner: Arc<dyn TableProvider>,
     columns: DFSchemaRef,
     leaves: Mutex<Vec<Weak<Leaf>>>,
@@ -31,14 +32,21 @@ pub struct SharedTable {
 
 impl SharedTable {
     /// Nothing asked for yet. With `noting`, its leaves note when their rows happened.
-    pub fn new(inner: Arc<dyn TableProvider>, noting: bool) -> Result<SharedTable> {
+    pub fn new(table: &'static Table, inner: Arc<dyn TableProvider>, noting: bool) -> Result<SharedTable> {
         let columns = Arc::new(DFSchema::try_from(inner.schema()).map_err(sql_error)?);
-        Ok(SharedTable { inner, columns, leaves: Mutex::default(), noting })
+        Ok(SharedTable { table, inner, columns, leaves: Mutex::default(), noting })
     }
 
     /// The table itself.
     pub fn inner(&self) -> &Arc<dyn TableProvider> {
         &self.inner
+    }
+
+    /// True for a condition on columns of short values alone: JSON and lists take long to decode.
+    pub fn is_narrow(&self, condition: &Expr) -> bool {
+        let is_wide = |kind: &Kind| matches!(kind, Kind::Json | Kind::List(_) | Kind::Texts);
+        let mut wide = self.table.stored_columns().filter(|column| is_wide(&column.kind)).map(Column::stored_name);
+        wide.all(|wide| condition.column_refs().iter().all(|read| read.name != wide))
     }
 
     /// A leaf that waits for rows that meet `conditions`, as SQL says them, and wants no column of them. Conditions that only a

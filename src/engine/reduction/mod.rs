@@ -5,6 +5,7 @@
 //! semi-join reduction (Bernstein and Chiu 1981) and magic sets (Beeri and Ramakrishnan 1987). It changes no answer: what is
 //! left out belongs to groups that the query itself removes in the end.
 
+mod novelty;
 mod origin;
 mod pairs;
 mod reads;
@@ -128,12 +129,13 @@ fn windows(plan: &LogicalPlan, wanted: Wanted, searches: &mut Searches) -> Resul
         stack.push(input);
         input = &window.input;
     }
-    let wanted = wanted.below(&Origin::same(input.schema()), input);
-    let fresh = conjunction(wanted.rows.iter().filter(|condition| asks_for_fresh(input, condition)).cloned());
     let groups = groups.unwrap_or_default();
     // The optimizer brings conditions below windows only when they are on plain columns.
-    let keys = wanted.groups(input, &groups)?.map(|keys| Keys { asked: false, ..keys });
-    let mut plan = limited(input, Vec::new(), keys, searches)?;
+    let keys = wanted.groups(plan, &groups)?.map(|keys| Keys { asked: false, ..keys });
+    let wanted = wanted.below(&Origin::same(input.schema()), input);
+    let fresh = conjunction(wanted.rows.iter().filter(|condition| asks_for_fresh(input, condition)).cloned());
+    let below = keys.clone().map(|keys| Keys { asked: true, ..keys });
+    let mut plan = node(input, Wanted { rows: Vec::new(), keys: below }, searches)?;
     let read: Option<HashSet<usize>> =
         read.into_iter().map(|column| input.schema().maybe_index_of_column(column)).collect();
     // Without an order, rows stream past their groups.
@@ -141,6 +143,7 @@ fn windows(plan: &LogicalPlan, wanted: Wanted, searches: &mut Searches) -> Resul
         let rows = LogicalPlan::Filter(Filter::try_new(fresh.clone(), Arc::new(input.clone()))?);
         plan = whole_when_fresh(plan, node(&rows, Wanted::default(), searches)?, fresh, &read)?;
     }
+    plan = with(plan, keys, searches)?;
     for window in stack.into_iter().rev() {
         plan = window.with_new_exprs(window.expressions(), vec![plan])?;
     }
@@ -204,6 +207,11 @@ fn joined(join: &Join, wanted: Wanted, searches: &mut Searches) -> Result<Logica
 fn limited(input: &LogicalPlan, rows: Vec<Expr>, keys: Option<Keys>, searches: &mut Searches) -> Result<LogicalPlan> {
     let below = keys.clone().map(|keys| Keys { asked: true, ..keys });
     let plan = node(input, Wanted { rows, keys: below }, searches)?;
+    with(plan, keys, searches)
+}
+
+/// Those rows of `plan` that have one of `keys`.
+fn with(plan: LogicalPlan, keys: Option<Keys>, searches: &mut Searches) -> Result<LogicalPlan> {
     let Some(keys) = keys.filter(|keys| !keys.asked) else { return Ok(plan) };
     let known = Arc::new(Known::default());
     let same = searches.iter_mut().find_map(|(source, known)| Some((source.add(&keys.source)?, known)));
@@ -234,8 +242,8 @@ impl Wanted {
             return Ok(None);
         }
         if self.asks_for_fresh(node) {
-            let source = Source::below(node, self.rows.clone(), groups.to_vec())?;
-            return Ok(Some(Keys { here: groups.to_vec(), source, asked: false }));
+            let found = Source::below(node, self.rows.clone(), groups.to_vec())?;
+            return Ok(found.map(|(source, places)| Keys::told(source, &places, groups)));
         }
         let same = |keys: &Keys| keys.only(|key| is_made_of(key, groups).then(|| key.clone()));
         Ok(self.keys.as_ref().and_then(same))
@@ -247,12 +255,18 @@ impl Wanted {
         if others.is_empty() {
             return Ok(None);
         }
-        let source = Source::below(node, self.rows.clone(), own)?;
-        Ok(Some(Keys { here: others, source, asked: false }))
+        let found = Source::below(node, self.rows.clone(), own)?;
+        Ok(found.map(|(source, places)| Keys::told(source, &places, &others)))
     }
 }
 
 impl Keys {
+    /// Those at `places` of `all`, which `source` tells.
+    fn told(source: Source, places: &[usize], all: &[Expr]) -> Keys {
+        let here = places.iter().filter_map(|place| all.get(*place).cloned()).collect();
+        Keys { here, source, asked: false }
+    }
+
     /// Those for which `place` says what they are, there.
     fn only(&self, place: impl Fn(&Expr) -> Option<Expr>) -> Option<Keys> {
         let found =
@@ -285,7 +299,11 @@ fn is_made_of(expression: &Expr, groups: &[Expr]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::RecordBatch;
     use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::datasource::MemTable;
     use datafusion::prelude::{DataFrame, col};
     use proptest::prelude::*;
     use proptest::sample::select;
@@ -293,8 +311,8 @@ mod tests {
     use super::{Reduced, reduce};
     use crate::engine::{Engine, Settings};
 
-    /// Questions over `r(id, k, l, v, fresh)`, each with the number of conditions on keys that it leads to.
-    const QUESTIONS: [(&str, usize); 15] = [
+    /// Questions over `r(id, k, l, v, time, fresh)`, each with the number of conditions on keys that it leads to.
+    const QUESTIONS: [(&str, usize); 19] = [
         // Windows.
         (
             "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY id) AS place, min(v) OVER (PARTITION BY k, l) AS first FROM r) WHERE place = 1 OR (v > 1 AND first < 3)",
@@ -307,6 +325,23 @@ mod tests {
         (
             "SELECT * FROM (SELECT *, max(id) OVER (PARTITION BY coalesce(l, 7), k) AS last FROM r WHERE v IS NOT NULL) AS seen WHERE last > 2",
             1,
+        ),
+        // First rows of groups, and rows soon after them.
+        (
+            "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY k, l ORDER BY time, id) AS place, min(time) OVER (PARTITION BY k) AS began FROM r) WHERE place = 1 AND time >= began + INTERVAL '2 hours'",
+            1,
+        ),
+        (
+            "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY k, l ORDER BY time, id) AS place, row_number() OVER (PARTITION BY l ORDER BY time, id) AS other FROM r) WHERE place = 1 AND other = 1",
+            1,
+        ),
+        (
+            "SELECT l, bool_or(fresh) AS fresh, count(*) AS n, min(v) AS v FROM (SELECT *, min(time) OVER (PARTITION BY k, l) AS began FROM r) WHERE time < began + INTERVAL '5 hours' GROUP BY l",
+            2,
+        ),
+        (
+            "SELECT h.*, r.v AS other FROM (SELECT *, min(time) OVER (PARTITION BY k) AS began FROM r WHERE v IS NOT NULL) AS h LEFT JOIN r ON r.l = h.l WHERE h.time < h.began + INTERVAL '1 hour'",
+            2,
         ),
         // Groups.
         (
@@ -365,25 +400,57 @@ mod tests {
         lines
     }
 
-    /// Fresh rows of a question as it is, and reduced; and the conditions on keys that this took.
-    async fn answers(engine: &Engine, question: &str, rows: &str) -> (Vec<String>, Vec<String>, usize) {
-        let ctes = format!("WITH r AS (SELECT * FROM (VALUES {rows}) AS r(id, k, l, v, fresh))");
-        let sql = match question.strip_prefix("WITH") {
-            Some(rest) => format!("{ctes}, {rest}"),
-            None => format!("{ctes} {question}"),
-        };
-        let frame = engine.sql(&sql).await.expect(question).filter(col("fresh")).expect(question);
+    /// An engine with the table `r` of these rows: `time` is in hours from 1970, when fresh rows begin.
+    async fn engine(rows: &str) -> Engine {
+        let engine = Engine::in_memory(Settings::default(), Vec::new()).await.expect("an engine");
+        let sql = format!(
+            "SELECT id, k, l, v, arrow_cast(hours * 3600000000, 'Timestamp(Microsecond, Some(\"UTC\"))') AS time \
+             FROM (VALUES {rows}) AS r(id, k, l, v, hours)"
+        );
+        let rows = engine.sql(&sql).await.expect("rows");
+        let (schema, rows) = (rows.schema().as_arrow().clone(), rows.collect().await.expect("rows"));
+        let table = MemTable::try_new(schema.into(), vec![rows]).expect("a table");
+        engine.context().register_table("stored", Arc::new(table)).expect("a table");
+        let sql = "SELECT *, time >= '1970-01-01T00:00:00Z' AS fresh FROM stored";
+        let view = engine.sql(sql).await.expect("a view").into_view();
+        engine.context().register_table("r", view).expect("a view");
+        engine
+    }
+
+    /// Fresh rows of a question as it is, and reduced; the conditions on keys that this took, and the keys.
+    async fn answers(engine: &Engine, question: &str) -> (Vec<String>, Vec<String>, usize, usize) {
+        let frame = engine.sql(question).await.expect(question).filter(col("fresh")).expect(question);
         let Reduced { plan, searches } = reduce(frame.logical_plan()).expect(question);
         let count = searches.iter().map(|search| search.known.len()).sum();
         let state = engine.context().state();
+        let mut keys = 0;
         for search in searches {
             let found = DataFrame::new(state.clone(), search.plan).create_physical_plan().await.expect(question);
-            let keys = datafusion::physical_plan::collect(found.clone(), state.task_ctx()).await.expect(question);
+            let rows = datafusion::physical_plan::collect(found.clone(), state.task_ctx()).await.expect(question);
+            keys += rows.iter().map(RecordBatch::num_rows).sum::<usize>();
             for (known, columns) in &search.known {
-                known.fill(&found.schema(), &keys, columns).expect(question);
+                known.fill(&found.schema(), &rows, columns).expect(question);
             }
         }
-        (lines(frame).await, lines(DataFrame::new(state, plan)).await, count)
+        (lines(frame).await, lines(DataFrame::new(state, plan)).await, count, keys)
+    }
+
+    #[tokio::test]
+    async fn groups_that_were_there_the_day_before_have_no_keys() {
+        let rows = "(1, 'x', 1, 0, -3), (2, 'x', 1, 0, 0), (3, 'x', 2, 0, 1), (4, 'y', 1, 0, -3), (5, 'y', 1, 0, 2), (6, 'z', 1, 0, -30), (7, 'z', 1, 0, 3)";
+        let engine = engine(rows).await;
+        let first = "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY time, id) AS place FROM r) WHERE place = 1";
+        let soon = "SELECT k, bool_or(fresh) AS fresh FROM (SELECT *, min(time) OVER (PARTITION BY k, l) AS began FROM r) \
+                    WHERE time < began + INTERVAL '4 hours' GROUP BY k";
+        let last = "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY time DESC) AS place FROM r) WHERE place = 1";
+        let mut keys = Vec::new();
+        for question in [first, &first.replace("= 1", "<= 1"), soon, &soon.replace('4', "2"), last] {
+            let (plain, reduced, _, count) = answers(&engine, question).await;
+            assert_eq!(plain, reduced, "{question}");
+            keys.push(count);
+        }
+        // x and y were there the day before, but less than four hours before; 2 is new for x.
+        assert_eq!(keys, [1, 3, 3, 2, 3]);
     }
 
     proptest! {
@@ -392,17 +459,17 @@ mod tests {
         #[test]
         fn answers_are_the_same(
             rows in prop::collection::vec(
-                (select(&["NULL", "'x'", "'y'", "'z'"]), select(&["NULL", "1", "2"]), select(&["NULL", "0", "3", "5"]), select(&["true", "false"])),
+                (select(&["NULL", "'x'", "'y'", "'z'"]), select(&["NULL", "1", "2"]), select(&["NULL", "0", "3", "5"]), -30i32..30),
                 1..14,
             ),
         ) {
-            let mut values: Vec<String> = vec!["(99, 'w', 3, 1, false)".into()];
-            values.extend(rows.iter().enumerate().map(|(id, (k, l, v, fresh))| format!("({id}, {k}, {l}, {v}, {fresh})")));
+            let mut values: Vec<String> = vec!["(99, 'w', 3, 1, -1)".into()];
+            values.extend(rows.iter().enumerate().map(|(id, (k, l, v, hours))| format!("({id}, {k}, {l}, {v}, {hours})")));
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-            let engine = runtime.block_on(Engine::in_memory(Settings::default(), Vec::new())).expect("an engine");
+            let engine = runtime.block_on(engine(&values.join(", ")));
             let mut counts = Vec::new();
             for (question, _) in QUESTIONS {
-                let (plain, reduced, count) = runtime.block_on(answers(&engine, question, &values.join(", ")));
+                let (plain, reduced, count, _) = runtime.block_on(answers(&engine, question));
                 prop_assert_eq!(plain, reduced, "{}", question);
                 counts.push(count);
             }

@@ -167,6 +167,20 @@ pub fn asks_for_fresh(node: &LogicalPlan, condition: &Expr) -> bool {
     }
 }
 
+/// True when its rows come from rows of tables one by one: nothing groups, orders or joins them.
+pub fn is_row_by_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::TableScan(_) | LogicalPlan::Values(_) => true,
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Unnest(_)
+        | LogicalPlan::Union(_)
+        | LogicalPlan::Distinct(Distinct::All(_)) => plan.inputs().into_iter().all(is_row_by_row),
+        _ => false,
+    }
+}
+
 /// The expression without the name that it is given.
 pub fn plain(expression: &Expr) -> &Expr {
     match expression {

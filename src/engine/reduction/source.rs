@@ -1,43 +1,56 @@
 //! Keys of fresh rows: where they are found with the least to read.
 
-use datafusion::common::Result;
+use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, LogicalPlanBuilder};
 
-use super::origin::{asks_for_fresh, origins};
+use super::novelty::{Before, Novelty};
+use super::origin::{asks_for_fresh, is_row_by_row, origins};
+use super::pairs::pairs;
 
 /// Rows and what of them are keys. Other rows may be among them too: never fewer.
 #[derive(Debug, Clone)]
 pub struct Source {
     rows: LogicalPlan,
+    /// Groups of which it has no row.
+    known: Vec<Before>,
     /// Expressions over the rows.
     pub keys: Vec<Expr>,
 }
 
 impl Source {
-    /// Keys of those rows of `node` that meet `conditions`, one of which asks for fresh ones. They are looked for as far down
-    /// as conditions and keys are known: below what groups, sorts and joins whole histories.
-    pub fn below(node: &LogicalPlan, conditions: Vec<Expr>, keys: Vec<Expr>) -> Result<Source> {
-        let (mut node, mut conditions, mut keys) = (node, conditions, keys);
-        while let Some((input, conditions_below, keys_below)) = step(node, &conditions, &keys) {
-            (node, conditions, keys) = (input, conditions_below, keys_below);
+    /// Those of `keys` that fresh rows tell, by position, for rows of `node` that meet `conditions`, one of which asks for fresh
+    /// ones; none when more has to be read than fresh rows of one table. They are looked for as far down as the conditions and
+    /// some key are known: below what groups, sorts and joins whole histories.
+    pub fn below(node: &LogicalPlan, conditions: Vec<Expr>, keys: Vec<Expr>) -> Result<Option<(Source, Vec<usize>)>> {
+        let keys = keys.into_iter().enumerate().collect();
+        let mut at = Place { node, conditions, keys, new: Vec::new() };
+        while let Some(below) = at.step() {
+            at = below;
         }
+        let Place { node, conditions, keys, new } = at;
+        if !is_row_by_row(node) {
+            return Ok(None);
+        }
+        let known = new.iter().map(|new| new.before(node, &conditions)).collect::<Result<Vec<_>>>()?;
+        let known = known.into_iter().flatten().collect();
         let rows = match conjunction(conditions) {
             Some(condition) => LogicalPlan::Filter(Filter::try_new(condition, node.clone().into())?),
             None => node.clone(),
         };
-        Ok(Source { rows, keys })
+        let (places, keys) = keys.into_iter().unzip();
+        Ok(Some((Source { rows, known, keys }, places)))
     }
 
     /// The same rows with these of the keys.
     pub fn with(&self, keys: Vec<Expr>) -> Source {
-        Source { rows: self.rows.clone(), keys }
+        Source { keys, ..self.clone() }
     }
 
     /// Adds the keys of a source that has the same rows: where each of them stands; none, and nothing added, when its rows are
     /// others.
     pub fn add(&mut self, other: &Source) -> Option<Vec<usize>> {
-        if self.rows != other.rows {
+        if self.rows != other.rows || self.known != other.known {
             return None;
         }
         let mut places = Vec::with_capacity(other.keys.len());
@@ -53,26 +66,55 @@ impl Source {
 
     /// The query for the keys, each once.
     pub fn query(&self) -> Result<LogicalPlan> {
+        let mut rows = self.rows.clone();
+        for known in &self.known {
+            rows = known.without(rows)?;
+        }
         let named = self.keys.iter().enumerate().map(|(place, key)| key.clone().alias(format!("key{place}")));
-        LogicalPlanBuilder::from(self.rows.clone()).project(named)?.distinct()?.build()
+        LogicalPlanBuilder::from(rows).project(named)?.distinct()?.build()
     }
 }
 
-/// The same for an input of `node`, where that is possible.
-fn step<'a>(
+/// What is known of the rows of a node on the way down.
+struct Place<'a> {
     node: &'a LogicalPlan,
-    conditions: &[Expr],
-    keys: &[Expr],
-) -> Option<(&'a LogicalPlan, Vec<Expr>, Vec<Expr>)> {
-    for (origin, input) in origins(node) {
-        let Some(keys) = keys.iter().map(|key| origin.exact(key)).collect::<Option<Vec<_>>>() else { continue };
-        let mut below = origin.implied(conditions, input);
-        if let LogicalPlan::Filter(filter) = node {
-            below.extend(origin.implied(std::slice::from_ref(&filter.predicate), input));
+    conditions: Vec<Expr>,
+    /// With their positions among all keys.
+    keys: Vec<(usize, Expr)>,
+    new: Vec<Novelty>,
+}
+
+impl<'a> Place<'a> {
+    /// The same for an input of the node, where that is possible.
+    fn step(&self) -> Option<Place<'a>> {
+        let equal = match self.node {
+            LogicalPlan::Join(join) if join.join_type == JoinType::Inner => pairs(join, &self.conditions),
+            _ => Vec::new(),
+        };
+        for (origin, input) in origins(self.node) {
+            let mut keys = Vec::with_capacity(self.keys.len());
+            for (place, key) in &self.keys {
+                let partners = equal.iter().filter_map(|(left, right)| match (left == key, right == key) {
+                    (true, _) => Some(right),
+                    (_, true) => Some(left),
+                    _ => None,
+                });
+                let below = std::iter::once(key).chain(partners).find_map(|key| origin.exact(key));
+                keys.extend(below.map(|key| (*place, key)));
+            }
+            let mut conditions = origin.implied(&self.conditions, input);
+            let mut new: Vec<Novelty> = self.new.iter().filter_map(|new| new.below(&origin)).collect();
+            match self.node {
+                LogicalPlan::Filter(filter) => {
+                    conditions.extend(origin.implied(std::slice::from_ref(&filter.predicate), input));
+                }
+                LogicalPlan::Window(window) => new.extend(Novelty::asked(window, &self.conditions)),
+                _ => {}
+            }
+            if !keys.is_empty() && conditions.iter().any(|condition| asks_for_fresh(input, condition)) {
+                return Some(Place { node: input, conditions, keys, new });
+            }
         }
-        if below.iter().any(|condition| asks_for_fresh(input, condition)) {
-            return Some((input, below, keys));
-        }
+        None
     }
-    None
 }
