@@ -38,6 +38,20 @@ impl Known {
         ScalarUDF::new_from_impl(Among { known: self.clone(), signature }).call(keys)
     }
 
+    /// The keys of any of these; none when some were not found yet, or have other types.
+    pub fn any_of(known: &[Arc<Known>]) -> Result<Option<Arc<Known>>> {
+        let groups: Option<Vec<&Groups>> = known.iter().map(|known| known.0.get()).collect();
+        let Some((first, others)) = groups.as_deref().and_then(<[&Groups]>::split_first) else { return Ok(None) };
+        if others.iter().any(|other| other.types != first.types) {
+            return Ok(None);
+        }
+        let mut keys = first.keys.clone();
+        keys.extend(others.iter().flat_map(|other| other.keys.iter().cloned()));
+        let any = Known::default();
+        any.set(first.types.clone(), keys)?;
+        Ok(Some(Arc::new(any)))
+    }
+
     fn groups(&self) -> Result<&Groups> {
         self.0.get().ok_or_else(|| internal_datafusion_err!("keys are asked for that were not found yet"))
     }

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::PhysicalExpr;
 
 /// True when `expression` reads texts alone, and some.
-fn reads_texts(expression: &Expr, schema: &Schema) -> bool {
+pub fn reads_texts(expression: &Expr, schema: &Schema) -> bool {
     let read = expression.column_refs();
     let is_text = |name: &str| schema.field_with_name(name).is_ok_and(|field| *field.data_type() == DataType::Utf8View);
     !read.is_empty() && read.iter().all(|column| is_text(&column.name))

@@ -179,9 +179,11 @@ impl TableProvider for Snapshot {
         if let Some(folder) = &self.folder {
             reader = Arc::new(LocalFiles { folder: folder.clone(), others: reader });
         }
-        let source = ParquetSource::new(columns)
-            .with_table_parquet_options(state.table_options().parquet.clone())
-            .with_parquet_file_reader_factory(reader);
+        let mut options = state.table_options().parquet.clone();
+        // Some scans have settings of their own.
+        options.global = state.config_options().execution.parquet.clone();
+        let source =
+            ParquetSource::new(columns).with_table_parquet_options(options).with_parquet_file_reader_factory(reader);
         let partitions = state.config().target_partitions().max(1);
         let groups = FileGroup::new(files).split_files(partitions);
         let config = FileScanConfigBuilder::new(url.clone(), Arc::new(source))

@@ -50,12 +50,7 @@ impl Condition {
     }
 
     /// Which of `rows` of the batch meet them, of all when none; `taken` has columns of these rows.
-    pub fn met(
-        &self,
-        batch: &RecordBatch,
-        rows: &Option<UInt32Array>,
-        taken: &mut Taken,
-    ) -> PlanResult<BooleanArray> {
+    pub fn met(&self, batch: &RecordBatch, rows: &Option<UInt32Array>, taken: &mut Taken) -> PlanResult<BooleanArray> {
         let count = rows.as_ref().map_or(batch.num_rows(), |rows| rows.len());
         let mut columns = Vec::with_capacity(self.read.len());
         for place in &self.read {

@@ -117,6 +117,11 @@ impl Group {
 pub fn state(engine: &Engine) -> SessionState {
     let mut state = engine.context().state();
     *state.config_mut() = state.config().clone().with_batch_size(BATCH);
+    let parquet = &mut state.config_mut().options_mut().execution.parquet;
+    // Row filters come in the order of what they take, and what they let through lies scattered: kept columns of theirs would
+    // be decoded for all rows of a batch that has one.
+    parquet.reorder_filters = false;
+    parquet.max_predicate_cache_size = Some(0);
     // Each partition reads its own files in their order, so that the rows of a catch come in the same order each time.
     state.config_mut().options_mut().execution.enable_file_stream_work_stealing = false;
     state
@@ -206,12 +211,16 @@ fn prefilter(catches: &[Arc<Catch>], table: &SharedTable, state: &SessionState) 
     }
     let schema = table.inner().schema();
     let mut conditions = Vec::new();
-    if kinds.others.is_empty() {
+    let is_keyed = kinds.others.is_empty();
+    // By windows, files and pages are passed over too.
+    let mut windows = windows.conditions().and_then(disjunction);
+    if is_keyed {
         conditions.extend(kinds.condition().map(|kinds| once_per_value(kinds, &schema, state)).transpose()?);
+        conditions.extend(windows.take());
     }
     let is_narrow = |filter: &Expr| table.is_narrow(filter);
     let is_first = |filter: &Expr| is_narrow(filter) && (!is_selective(filter) || asked(filter).is_some());
-    let steps: [&dyn Fn(&Expr) -> bool; 3] = [&|filter| !is_selective(filter), &is_first, &is_narrow];
+    let steps: [&dyn Fn(&Expr) -> bool; 2] = [&is_first, &is_narrow];
     let (mut told, mut counts) = (0, false);
     for step in steps {
         let more = catches.iter().flat_map(|catch| &catch.filters).filter(|filter| step(filter)).count();
@@ -222,8 +231,8 @@ fn prefilter(catches: &[Arc<Catch>], table: &SharedTable, state: &SessionState) 
             (told, counts) = (more, true);
         }
     }
-    // Nothing more than the others, but in terms by which files and pages are passed over.
-    conditions.extend(windows.conditions().and_then(disjunction));
+    // With all that such catches ask for, JSON too.
+    conditions.extend(windows);
     Ok(Prefilter { condition: conjunction(conditions), counts })
 }
 

@@ -86,8 +86,7 @@ impl Router {
         }
         for (kind, rows) in kinds {
             let catches = memory.catches(&kind, || {
-                let admits =
-                    |index: &&usize| self.catches.get(**index).is_some_and(|catch| catch.keys.admit(&kind));
+                let admits = |index: &&usize| self.catches.get(**index).is_some_and(|catch| catch.keys.admit(&kind));
                 self.keyed.iter().filter(admits).copied().collect()
             });
             if !catches.is_empty() {

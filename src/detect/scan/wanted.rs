@@ -2,6 +2,7 @@
 //!
 //! As a row filter, it keeps a scan from decoding other columns of rows that nobody wants.
 
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -14,17 +15,21 @@ use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::prelude::col;
+use datafusion::prelude::{col, lit};
 
 use super::catch::Catch;
 use super::condition::{Condition, Taken};
 use super::keys::DISPATCH;
 use super::router::{Group, Memory, Router};
+use crate::engine::among::{Known, asked};
+use crate::engine::repeats::reads_texts;
 
 /// The condition as a function of the columns that it reads.
 #[derive(Debug)]
 struct Wanted {
-    catches: Vec<(Arc<Catch>, Option<Condition>)>,
+    askers: Vec<Asker>,
+    /// Conditions that hold for each row for which an asker's holds.
+    gates: Vec<Condition>,
     router: Router,
     schema: SchemaRef,
     /// True when no other filter looks at rows before.
@@ -32,6 +37,19 @@ struct Wanted {
     memory: Mutex<Memory>,
     signature: Signature,
 }
+
+/// A catch and its conditions.
+#[derive(Debug)]
+struct Asker {
+    catch: Arc<Catch>,
+    /// None when it may want any row.
+    condition: Option<Condition>,
+    /// Position of its gate.
+    gate: Option<usize>,
+}
+
+/// Keys that several catches ask for.
+type Gate<'a> = (&'a [Expr], Vec<Arc<Known>>);
 
 /// The condition that one of `catches` may want a row of `table`, by those of its conditions that `told` names; none when
 /// these are none. The first such filter of a scan counts the rows that catches look at.
@@ -55,18 +73,35 @@ pub fn wanted(
     read.sort_unstable();
     read.dedup();
     let schema = Arc::new(table.project(&read)?);
-    let mut asked = Vec::with_capacity(catches.len());
-    for (catch, filters) in catches.iter().zip(filters) {
+    let mut gates: Vec<Gate<'_>> = Vec::new();
+    let mut askers = Vec::with_capacity(catches.len());
+    for (catch, filters) in catches.iter().zip(&filters) {
         let condition = match filters.is_empty() {
             true => None,
-            false => Some(Condition::new(state, &schema, filters)?),
+            false => Some(Condition::new(state, &schema, filters.clone())?),
         };
-        asked.push((catch.clone(), condition));
+        // Of texts, and of several, the fewest: they are the same for most rows.
+        let texts = filters.iter().filter(|filter| reads_texts(filter, &schema));
+        let asked = texts.filter_map(asked).min_by_key(|(keys, _)| keys.len());
+        let gate = asked.map(|(keys, known)| {
+            let place = gates.iter().position(|(same, _)| *same == keys).unwrap_or(gates.len());
+            match gates.get_mut(place) {
+                Some((_, others)) => others.push(known.clone()),
+                None => gates.push((keys, vec![known.clone()])),
+            }
+            place
+        });
+        askers.push(Asker { catch: catch.clone(), condition, gate });
+    }
+    let mut opened = Vec::with_capacity(gates.len());
+    for (keys, known) in gates {
+        let any = Known::any_of(&known)?.map(|any| any.condition(keys.to_vec())).unwrap_or_else(|| lit(true));
+        opened.push(Condition::new(state, &schema, vec![any])?);
     }
     let router = Router::new(catches, |name| schema.index_of(name).ok());
     let arguments = schema.fields().iter().map(|field| col(format!("\"{}\"", field.name()))).collect();
     let signature = Signature::variadic_any(Volatility::Stable);
-    let wanted = Wanted { catches: asked, router, schema, is_first, memory: Mutex::default(), signature };
+    let wanted = Wanted { askers, gates: opened, router, schema, is_first, memory: Mutex::default(), signature };
     Ok(Some(ScalarUDF::new_from_impl(wanted).call(arguments)))
 }
 
@@ -98,16 +133,23 @@ impl Wanted {
     /// that row is found out by the catch.
     fn found(&self, batch: &RecordBatch, group: &Group, count: usize) -> PlanResult<BooleanArray> {
         let (mut taken, mut found) = (Taken::new(), BooleanArray::from(vec![false; count]));
-        for (catch, condition) in group.catches.iter().filter_map(|index| self.catches.get(*index)) {
+        let mut open: HashMap<usize, bool> = HashMap::new();
+        for Asker { catch, condition, gate } in group.catches.iter().filter_map(|index| self.askers.get(*index)) {
             if catch.is_closed() {
                 continue;
             }
             let began = Instant::now();
-            if found.true_count() < count {
-                let met = condition.as_ref().and_then(|condition| condition.met(batch, &group.rows, &mut taken).ok());
-                found = match met {
-                    Some(met) => or(&found, &met)?,
-                    None => BooleanArray::from(vec![true; count]),
+            let mut met = |condition: &Condition| condition.met(batch, &group.rows, &mut taken).ok();
+            let is_open = match gate {
+                None => true,
+                Some(gate) => *open
+                    .entry(*gate)
+                    .or_insert_with(|| self.gates.get(*gate).and_then(&mut met).is_none_or(|met| met.has_true())),
+            };
+            if is_open && found.true_count() < count {
+                found = match condition.as_ref().map(met) {
+                    Some(Some(met)) => or(&found, &met)?,
+                    _ => BooleanArray::from(vec![true; count]),
                 };
             }
             catch.count(if self.is_first { count } else { 0 }, 0, began.elapsed());
