@@ -9,9 +9,11 @@ use datafusion::logical_expr::{
 
 use super::origin::{Origin, is_row_by_row, origins, plain};
 
+/// Microseconds of a day.
+const DAY: i64 = 24 * 3_600_000_000;
 /// Microseconds of history before fresh rows that are looked at for their groups: what happens daily is known from a day before.
 /// It decides how much is read, not what is found.
-const RECENT: i64 = 24 * 3_600_000_000;
+const RECENT: i64 = DAY;
 
 /// A group of rows by a window: rows count that are its first, or that come soon after its first.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,9 +47,9 @@ impl Novelty {
         let Some(begin) = conditions.iter().find_map(|condition| begin(node, &self.time, condition)) else {
             return Ok(None);
         };
-        let end = begin - self.slack;
+        let end = begin.saturating_sub(self.slack);
         let is_before = self.seen_time.clone().lt(instant(end));
-        let is_recent = self.seen_time.clone().gt_eq(instant(end - RECENT));
+        let is_recent = self.seen_time.clone().gt_eq(instant(end.saturating_sub(RECENT)));
         let rows = LogicalPlan::Filter(Filter::try_new(is_recent.and(is_before), self.seen.clone().into())?);
         let named = self.seen_keys.iter().enumerate().map(|(place, key)| key.clone().alias(format!("before{place}")));
         let groups = LogicalPlanBuilder::from(rows).project(named)?.distinct()?.build()?;
@@ -143,7 +145,8 @@ fn sides(expression: &Expr, operator: Operator) -> Option<(&Expr, &Expr)> {
 /// The length of an interval in microseconds; none for months, which have many.
 fn span(interval: &Expr) -> Option<i64> {
     let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = interval else { return None };
-    let whole = i64::from(interval.days) * 24 * 3_600_000_000 + interval.nanoseconds / 1_000;
+    let days = i64::from(interval.days).checked_mul(DAY)?;
+    let whole = days.checked_add(interval.nanoseconds / 1_000)?;
     (interval.months == 0 && whole >= 0).then_some(whole)
 }
 
