@@ -67,7 +67,7 @@ pub struct Question {
 #[derive(Debug)]
 pub struct Reduced {
     question: Question,
-    /// None when the question does not ask for groups: it reads what it would read anyway.
+    /// Empty when the question does not ask for groups: it reads what it would read anyway.
     searches: Vec<Search>,
 }
 

@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::findings::Finding;
 
 /// What a rule comes to, or why it fails.
-type Answer<T> = std::result::Result<T, String>;
+type Tried<T> = std::result::Result<T, String>;
 
 /// How long a question that ran out of memory waits for what others of its run still hold.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
     }
 
     /// What worked; the rules of the others fail.
-    fn taken<T>(&mut self, done: BTreeMap<usize, std::result::Result<Answer<T>, String>>) -> Vec<(usize, T)> {
+    fn taken<T>(&mut self, done: BTreeMap<usize, std::result::Result<Tried<T>, String>>) -> Vec<(usize, T)> {
         let mut taken = Vec::with_capacity(done.len());
         for (index, done) in done {
             match done.and_then(|done| done) {

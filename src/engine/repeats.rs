@@ -155,6 +155,7 @@ mod tests {
 
     use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray};
     use datafusion::arrow::compute::{concat, take};
+    use datafusion::arrow::datatypes::Field;
     use datafusion::common::DFSchema;
     use datafusion::prelude::{SessionContext, col, lit, upper};
     use proptest::prelude::*;
@@ -212,8 +213,8 @@ mod tests {
     fn what_reads_anything_but_texts_stays_as_it_is() {
         let state = SessionContext::new().state();
         let schema = Schema::new(vec![
-            datafusion::arrow::datatypes::Field::new("text", DataType::Utf8View, true),
-            datafusion::arrow::datatypes::Field::new("number", DataType::Int64, true),
+            Field::new("text", DataType::Utf8View, true),
+            Field::new("number", DataType::Int64, true),
         ]);
         for condition in [col("number").gt(lit(1)), col("text").eq(lit("ana")).and(col("number").gt(lit(1))), lit(true)]
         {

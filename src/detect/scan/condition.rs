@@ -1,6 +1,6 @@
 //! Conditions that a scan asks of some rows of its batches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
@@ -29,15 +29,19 @@ pub struct Condition {
 /// Columns of a batch, of some of its rows alone.
 pub type Taken = HashMap<usize, ArrayRef>;
 
+/// Columns of `schema` that `filters` read, by position.
+pub fn read_by<'a>(filters: impl IntoIterator<Item = &'a Expr>, schema: &Schema) -> PlanResult<BTreeSet<usize>> {
+    let mut read = BTreeSet::new();
+    for column in filters.into_iter().flat_map(|filter| filter.column_refs()) {
+        read.insert(schema.index_of(&column.name)?);
+    }
+    Ok(read)
+}
+
 impl Condition {
     /// `filters` over batches with `schema`.
     pub fn new(state: &SessionState, schema: &Schema, mut filters: Vec<Expr>) -> PlanResult<Condition> {
-        let mut read = Vec::new();
-        for column in filters.iter().flat_map(|filter| filter.column_refs()) {
-            read.push(schema.index_of(&column.name)?);
-        }
-        read.sort_unstable();
-        read.dedup();
+        let read = Vec::from_iter(read_by(&filters, schema)?);
         let schema = Arc::new(schema.project(&read)?);
         // Times take least to look at, and few rows have known keys.
         filters.sort_by_key(|filter| (is_selective(filter), asked(filter).is_none()));

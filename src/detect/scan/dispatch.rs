@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{filter, take};
 use datafusion::arrow::datatypes::{Schema, TimestampMicrosecondType};
 use datafusion::common::{Result as PlanResult, internal_datafusion_err};
@@ -12,7 +12,7 @@ use datafusion::execution::context::SessionState;
 use super::catch::Catch;
 use super::condition::{Condition, Taken};
 use super::memory::Budget;
-use super::router::{Memory, Router};
+use super::router::{Group, Memory, Router};
 use crate::engine::compact::compact;
 use crate::table::TIME;
 
@@ -71,7 +71,7 @@ impl Dispatcher {
                     continue;
                 }
                 let began = Instant::now();
-                match reader.examine(partition, batch, &group.rows, &mut taken, &self.budget) {
+                match reader.examine(partition, batch, &group, &mut taken, &self.budget) {
                     Ok((examined, matched)) => {
                         reader.catch.count(if self.counts { examined } else { 0 }, matched, began.elapsed());
                     }
@@ -89,22 +89,14 @@ impl Reader {
         &self,
         partition: usize,
         batch: &RecordBatch,
-        rows: &Option<UInt32Array>,
+        group: &Group,
         taken: &mut Taken,
         budget: &Arc<Budget>,
     ) -> PlanResult<(usize, usize)> {
-        let met = self.condition.met(batch, rows, taken)?;
+        let met = self.condition.met(batch, &group.rows, taken)?;
         let (examined, matched) = (met.len(), met.true_count());
         if matched > 0 {
-            let all: UInt32Array;
-            let rows = match rows {
-                Some(rows) => rows,
-                None => {
-                    all = (0..examined as u32).collect();
-                    &all
-                }
-            };
-            let accepted = filter(rows, &met)?;
+            let accepted = filter(&group.places(examined), &met)?;
             let mut columns = Vec::with_capacity(self.wanted.len());
             for place in &self.wanted {
                 columns.push(compact(take(batch.column(*place), &accepted, None)?));

@@ -16,6 +16,7 @@ use futures::StreamExt;
 use tokio::task::JoinSet;
 
 use super::catch::Catch;
+use super::condition::read_by;
 use super::dispatch::Dispatcher;
 use super::keys::DISPATCH;
 use super::leaf::Leaf;
@@ -71,7 +72,7 @@ impl Group {
         budget: &Arc<Budget>,
         counts: bool,
     ) -> PlanResult<Group> {
-        let columns = columns(&catches, schema);
+        let columns = columns(&catches, schema)?;
         let dispatcher = Arc::new(Dispatcher::new(state, schema, &columns, &catches, budget.clone(), counts)?);
         Ok(Group { catches, columns, dispatcher })
     }
@@ -128,15 +129,14 @@ pub fn state(engine: &Engine) -> SessionState {
 }
 
 /// Columns of the table that some catch reads or wants, by position.
-fn columns(catches: &[Arc<Catch>], schema: &Schema) -> Vec<usize> {
-    let mut columns: BTreeSet<usize> = catches.iter().flat_map(|catch| catch.projection.iter().copied()).collect();
-    let read = catches.iter().flat_map(|catch| &catch.filters).flat_map(|filter| filter.column_refs());
-    columns.extend(read.filter_map(|column| schema.index_of(&column.name).ok()));
+fn columns(catches: &[Arc<Catch>], schema: &Schema) -> PlanResult<Vec<usize>> {
+    let mut columns = read_by(catches.iter().flat_map(|catch| &catch.filters), schema)?;
+    columns.extend(catches.iter().flat_map(|catch| catch.projection.iter().copied()));
     if catches.iter().any(|catch| catch.notes_minutes) {
         columns.extend(schema.index_of(TIME.name).ok());
     }
     columns.extend(DISPATCH.iter().filter_map(|column| schema.index_of(column).ok()));
-    columns.into_iter().collect()
+    Ok(columns.into_iter().collect())
 }
 
 /// What catches want of the dispatch columns, as a condition that all their rows meet.

@@ -40,6 +40,13 @@ pub struct Group {
     pub rows: Option<UInt32Array>,
 }
 
+impl Group {
+    /// Places of its rows in a batch of `count` rows.
+    pub fn places(&self, count: usize) -> UInt32Array {
+        self.rows.clone().unwrap_or_else(|| (0..count as u32).collect())
+    }
+}
+
 impl Router {
     /// For batches in which `place` says where a column is.
     pub fn new(catches: &[Arc<Catch>], place: impl Fn(&str) -> Option<usize>) -> Router {

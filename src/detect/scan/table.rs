@@ -1,5 +1,6 @@
 //! A table that hands out leaves instead of scans, for queries whose conditions leave few rows.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
@@ -23,8 +24,9 @@ use crate::table::{Column, DATE, Kind, Table};
 /// A table behind a shared scan.
 #[derive(Debug)]
 pub struct SharedTable {
-    table: &'static Table,
     inner: Arc<dyn TableProvider>,
+    /// Columns of long values.
+    wide: HashSet<String>,
     columns: DFSchemaRef,
     leaves: Mutex<Vec<Weak<Leaf>>>,
     noting: bool,
@@ -34,7 +36,9 @@ impl SharedTable {
     /// Nothing asked for yet. With `noting`, its leaves note when their rows happened.
     pub fn new(table: &'static Table, inner: Arc<dyn TableProvider>, noting: bool) -> Result<SharedTable> {
         let columns = Arc::new(DFSchema::try_from(inner.schema()).map_err(sql_error)?);
-        Ok(SharedTable { table, inner, columns, leaves: Mutex::default(), noting })
+        let is_wide = |column: &&Column| matches!(column.kind, Kind::Json | Kind::List(_) | Kind::Texts);
+        let wide = table.stored_columns().filter(is_wide).map(Column::stored_name).collect();
+        Ok(SharedTable { inner, wide, columns, leaves: Mutex::default(), noting })
     }
 
     /// The table itself.
@@ -44,9 +48,7 @@ impl SharedTable {
 
     /// True for a condition on columns of short values alone: JSON and lists take long to decode.
     pub fn is_narrow(&self, condition: &Expr) -> bool {
-        let is_wide = |kind: &Kind| matches!(kind, Kind::Json | Kind::List(_) | Kind::Texts);
-        let mut wide = self.table.stored_columns().filter(|column| is_wide(&column.kind)).map(Column::stored_name);
-        wide.all(|wide| condition.column_refs().iter().all(|read| read.name != wide))
+        condition.column_refs().iter().all(|read| !self.wide.contains(&read.name))
     }
 
     /// A leaf that waits for rows that meet `conditions`, as SQL says them, and wants no column of them. Conditions that only a

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch};
 use datafusion::arrow::compute::or;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::Result as PlanResult;
@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 use datafusion::prelude::{col, lit};
 
 use super::catch::Catch;
-use super::condition::{Condition, Taken};
+use super::condition::{Condition, Taken, read_by};
 use super::keys::DISPATCH;
 use super::router::{Group, Memory, Router};
 use crate::engine::among::{Known, asked};
@@ -62,17 +62,12 @@ pub fn wanted(
 ) -> PlanResult<Option<Expr>> {
     let filters: Vec<Vec<Expr>> =
         catches.iter().map(|catch| catch.filters.iter().filter(|filter| told(filter)).cloned().collect()).collect();
-    let mut read = Vec::new();
-    for column in filters.iter().flatten().flat_map(|filter| filter.column_refs()) {
-        read.push(table.index_of(&column.name)?);
-    }
+    let mut read = read_by(filters.iter().flatten(), table)?;
     if read.is_empty() {
         return Ok(None);
     }
     read.extend(DISPATCH.iter().filter_map(|column| table.index_of(column).ok()));
-    read.sort_unstable();
-    read.dedup();
-    let schema = Arc::new(table.project(&read)?);
+    let schema = Arc::new(table.project(&Vec::from_iter(read))?);
     let mut gates: Vec<Gate<'_>> = Vec::new();
     let mut askers = Vec::with_capacity(catches.len());
     for (catch, filters) in catches.iter().zip(&filters) {
@@ -111,14 +106,7 @@ impl Wanted {
         let mut wanted = BooleanBufferBuilder::new(batch.num_rows());
         wanted.append_n(batch.num_rows(), false);
         for group in &groups {
-            let all: UInt32Array;
-            let rows = match &group.rows {
-                Some(rows) => rows,
-                None => {
-                    all = (0..batch.num_rows() as u32).collect();
-                    &all
-                }
-            };
+            let rows = group.places(batch.num_rows());
             let found = self.found(batch, group, rows.len())?;
             for (row, is_wanted) in rows.values().iter().zip(found.values()) {
                 if is_wanted {
