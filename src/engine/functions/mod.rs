@@ -12,6 +12,7 @@ mod ip_in;
 mod ip_is_private;
 mod ip_is_public;
 mod is_long_term;
+mod json;
 mod json_extract_scalar;
 mod model;
 mod on_text;
@@ -73,7 +74,7 @@ static FUNCTIONS: &[&Function] = &[
 /// Registers our functions, and those of `datafusion-functions-json` with the operators `->` and `->>`.
 pub fn register(context: &SessionContext) -> Result<()> {
     let mut registry = context.clone(); // a handle on the same session, because this call wants `&mut`
-    datafusion_functions_json::register_all(&mut registry).map_err(sql_error)?;
+    json::register(&mut registry).map_err(sql_error)?;
     for function in FUNCTIONS {
         match (function.build)() {
             Build::Scalar(scalar) => context.register_udf(scalar),
