@@ -22,6 +22,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
+use futures::future::try_join_all;
 use object_store::ObjectStoreExt;
 use url::Url;
 
@@ -78,12 +79,12 @@ impl Lake {
 
     /// Every table of the lake as of now, ready for SQL. Tables that nothing was written to yet are empty.
     pub async fn providers(&self) -> Result<Vec<(&'static Table, Arc<dyn TableProvider>)>> {
-        let mut providers: Vec<(&'static Table, Arc<dyn TableProvider>)> = Vec::new();
-        for &table in self.events.iter().chain(&self.records) {
+        let loaded = self.events.iter().chain(&self.records).map(async |&table| {
             let delta = tables::load(&self.root, table).await?;
-            providers.push((table, Arc::new(provider::Snapshot::of(table, delta.as_ref())?)));
-        }
-        Ok(providers)
+            let provider: Arc<dyn TableProvider> = Arc::new(provider::Snapshot::of(table, delta.as_ref())?);
+            Ok((table, provider))
+        });
+        try_join_all(loaded).await
     }
 
     /// Begins an ingest: finishes what a killed process left half published, and reads which objects are known.
