@@ -17,7 +17,7 @@ use super::collect::Collector;
 use super::cost::Cost;
 use super::scan::{LEAF, Leaf, leaves};
 use crate::engine::among::Known;
-use crate::engine::reduction::{Read, reads, reduce};
+use crate::engine::reduction::{self, Read, reads, reduce};
 use crate::engine::views::KEPT;
 use crate::engine::{Engine, spilling, sql_error};
 
@@ -63,12 +63,21 @@ pub struct Question {
     cost: Cost,
 }
 
-/// A question on groups with a fresh row alone, whose keys have to be found first.
+/// A question on groups with a fresh row alone, whose keys have to be found before it is planned.
 #[derive(Debug)]
 pub struct Reduced {
-    question: Question,
+    draft: Draft,
     /// Empty when the question does not ask for groups: it reads what it would read anyway.
     searches: Vec<Search>,
+}
+
+/// What is known of a question when its keys are found.
+#[derive(Debug)]
+pub enum Found {
+    /// It is to be asked.
+    Question(Box<Question>),
+    /// There is nothing to be found, as the keys tell.
+    Nothing(Cost),
 }
 
 /// A query for keys, and where they have to be put.
@@ -77,6 +86,8 @@ struct Search {
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
     known: Vec<(Arc<Known>, Vec<usize>)>,
+    /// True when there is nothing to be found where there are no keys.
+    decides: bool,
 }
 
 impl Draft {
@@ -120,22 +131,18 @@ impl Draft {
         Ok(Question { plan, context, cost: Cost { planning: self.took + began.elapsed(), ..Cost::default() } })
     }
 
-    /// Plans it on groups with a fresh row alone.
+    /// The question on groups with a fresh row alone: plans how their keys are found.
     pub async fn reduced(self) -> Result<Reduced, String> {
         let began = Instant::now();
         let reduced = reduce(&self.logical).map_err(|error| sql_error(error).to_string())?;
-        if reduced.searches.is_empty() {
-            return self.plan().await.map(Reduced::from);
-        }
         let context = self.state.task_ctx();
         let mut searches = Vec::with_capacity(reduced.searches.len());
-        for search in reduced.searches {
-            let plan = physical(self.state.clone(), search.plan).await?;
-            searches.push(Search { plan, context: context.clone(), known: search.known });
+        for reduction::Search { plan, known, decides } in reduced.searches {
+            let plan = physical(self.state.clone(), plan).await?;
+            searches.push(Search { plan, context: context.clone(), known, decides });
         }
-        let plan = physical(self.state, reduced.plan).await?;
-        let cost = Cost { planning: self.took + began.elapsed(), ..Cost::default() };
-        Ok(Reduced { question: Question { plan, context, cost }, searches })
+        let logical = if searches.is_empty() { self.logical } else { reduced.plan };
+        Ok(Reduced { draft: Draft { state: self.state, logical, took: self.took + began.elapsed() }, searches })
     }
 }
 
@@ -194,36 +201,44 @@ impl Reduced {
         self.searches.iter().flat_map(|search| leaves(&search.plan)).collect()
     }
 
-    /// Finds the keys. Where there are more than [`MOST_KEYS`], the question is to be asked as it was before it was reduced.
-    pub async fn found(self) -> Result<Question, Failure> {
+    /// Finds the keys, and plans the question. Where there are more than [`MOST_KEYS`], the question is to be asked as it was
+    /// before it was reduced.
+    pub async fn found(self) -> Result<Found, Failure> {
+        let mut cost = Cost { planning: self.draft.took, ..Cost::default() };
         for search in self.searches {
-            search.run().await?;
+            let (plan, decides) = (search.plan.clone(), search.decides);
+            let count = search.run().await?;
+            cost.add_reads(&plan);
+            if decides && count == 0 {
+                return Ok(Found::Nothing(cost));
+            }
         }
-        Ok(self.question)
+        Ok(Found::Question(Box::new(self.draft.plan().await?)))
     }
 }
 
-impl From<Question> for Reduced {
-    fn from(question: Question) -> Reduced {
-        Reduced { question, searches: Vec::new() }
+impl From<Draft> for Reduced {
+    fn from(draft: Draft) -> Reduced {
+        Reduced { draft, searches: Vec::new() }
     }
 }
 
 impl Search {
-    async fn run(self) -> Result<(), Failure> {
+    /// How many rows it has.
+    async fn run(self) -> Result<usize, Failure> {
         let mut batches = execute_stream(self.plan.clone(), self.context)?;
         let (mut rows, mut count) = (Vec::new(), 0);
         while let Some(batch) = batches.next().await.transpose()? {
             count += batch.num_rows();
             if count > MOST_KEYS {
-                return Err(Failure { reason: format!("more than {MOST_KEYS} groups"), out_of_memory: false });
+                return Err(format!("more than {MOST_KEYS} groups").into());
             }
             rows.push(batch);
         }
         for (known, columns) in &self.known {
             known.fill(&self.plan.schema(), &rows, columns)?;
         }
-        Ok(())
+        Ok(count)
     }
 }
 
@@ -240,9 +255,15 @@ async fn gather(
     let mut batches = execute_stream(plan, context)?;
     let mut collector = Collector::new(rule);
     while let Some(batch) = batches.next().await {
-        collector.add(&batch?).map_err(|reason| Failure { reason, out_of_memory: false })?;
+        collector.add(&batch?)?;
     }
     Ok(collector)
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Failure {
+        Failure { reason, out_of_memory: false }
+    }
 }
 
 impl From<DataFusionError> for Failure {
@@ -272,12 +293,13 @@ mod tests {
             let tables = selftest::tables().map(|table| (table, Vec::new())).collect();
             let engine = Engine::in_memory(Settings::default(), tables).await.expect("an engine");
             let shared = SharedScans::over(&engine).await.expect("shared scans");
+            let places = shared.places();
             let window = Window { start: DateTime::from_timestamp(0, 0), end: None, lookback: Duration::days(30) };
             let windowed = shared.engine().windowed(&window).await.expect("a window");
             for rule in Shelf::built_in().expect("rules").rules().iter().filter(|rule| rule.chain.is_none()) {
                 let draft = Draft::of(&windowed, rule, Some(1)).await.expect("a draft");
                 let reads = draft.reads();
-                if reads.and_then(|reads| shared.wanting(&reads)).is_none() {
+                if reads.and_then(|reads| places.wanting(&reads)).is_none() {
                     unknown.push(rule.id.clone());
                 }
             }

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::coverage::Coverage;
-use super::question::{Draft, Question, Reduced};
+use super::question::{Draft, Found, Question, Reduced};
 use super::scan::{Leaf, SharedScans};
 use super::sight::{Sight, Sights};
 use super::verdict::{Outcome, Report, Verdict};
@@ -202,59 +202,85 @@ impl<'a> Run<'a> {
         start: DateTime<Utc>,
     ) -> Result<Vec<(usize, Draft)>> {
         let began = Instant::now();
-        let mut leaves = HashMap::new();
-        for (index, draft) in &drafts {
-            leaves.extend(draft.reads().and_then(|reads| shared.wanting(&reads)).map(|wanted| (*index, wanted)));
-        }
-        let touched = shared.touched(leaves.values().flatten().cloned().collect(), start).await?;
+        let places = shared.places();
+        let tasks = drafts.into_iter().map(|(index, draft)| {
+            let places = places.clone();
+            (index, async move {
+                let wanted = draft.reads().and_then(|reads| places.wanting(&reads));
+                Ok((draft, wanted))
+            })
+        });
+        let done = all(tasks, self.threads).await;
+        let drafts = self.taken(done);
+        let leaves = drafts.iter().flat_map(|(_, (_, wanted))| wanted.iter().flatten().cloned()).collect();
+        let touched = shared.touched(leaves, start).await?;
         let (mut asked, mut unproven) = (Vec::new(), Vec::new());
-        for (index, draft) in drafts {
-            let is_touched = |leaf| touched.iter().any(|touched| Arc::ptr_eq(leaf, touched));
-            let Some(leaves) = leaves.get(&index).filter(|leaves| !leaves.iter().any(is_touched)) else {
+        for (index, (draft, wanted)) in drafts {
+            let is_touched = |leaf: &Arc<Leaf>| touched.iter().any(|touched| Arc::ptr_eq(leaf, touched));
+            let Some(leaves) = wanted.filter(|leaves| !leaves.iter().any(is_touched)) else {
                 asked.push((index, draft));
                 continue;
             };
             self.report.answer(index, 0, Vec::new(), draft.unasked(leaves.len()));
-            if self.rules.get(index).is_some_and(|rule| rule.added) {
+            if self.is_added(index) {
                 unproven.push((index, draft));
             }
         }
         self.report.scanning += began.elapsed().as_secs_f64();
-        // A user's rule that cannot be planned fails also where nothing happened. Of ours it is known that they can be.
-        self.plan(unproven).await;
+        self.prove(unproven).await;
         Ok(asked)
     }
 
-    /// Plans rules so that those that look back read only groups with a fresh row, whose keys are found first.
+    /// Plans rules so that those that look back read only groups with a fresh row, whose keys are found first. Answers those
+    /// for which there are none.
     async fn reduced(&mut self, drafts: Vec<(usize, Draft)>, shared: &SharedScans) -> Result<Vec<(usize, Question)>> {
         let tasks = drafts.iter().map(|(index, draft)| {
             let (draft, looks_back) = (draft.clone(), self.looks_back(*index));
             (*index, async move {
-                if looks_back && let Ok(reduced) = draft.clone().reduced().await {
-                    return Ok(reduced);
+                match looks_back {
+                    true => draft.reduced().await,
+                    false => Ok(Reduced::from(draft)),
                 }
-                draft.plan().await.map(Reduced::from)
             })
         });
-        let planned = all(tasks, self.threads).await;
-        let reduced = self.taken(planned);
+        let reduced = all(tasks, self.threads).await;
         let began = Instant::now();
-        let searched: Vec<Arc<Leaf>> = reduced.iter().flat_map(|(_, reduced)| reduced.searched()).collect();
+        let of = |reduced: &std::result::Result<Tried<Reduced>, String>| match reduced {
+            Ok(Ok(reduced)) => reduced.searched(),
+            _ => Vec::new(),
+        };
+        let searched: Vec<Arc<Leaf>> = reduced.values().flat_map(of).collect();
         shared.read_first(&searched).await?;
-        let tasks = reduced.into_iter().map(|(index, reduced)| (index, reduced.found()));
-        let found = all(tasks, self.threads).await;
         self.report.scanning += began.elapsed().as_secs_f64();
+        let tasks = reduced.into_iter().map(|(index, reduced)| (index, async move { reduced??.found().await }));
+        let found = all(tasks, self.threads).await;
         let mut drafts: HashMap<usize, Draft> = drafts.into_iter().collect();
-        let (mut questions, mut whole) = (Vec::new(), Vec::new());
+        let (mut questions, mut whole, mut unproven) = (Vec::new(), Vec::new(), Vec::new());
         for (index, found) in found {
+            let draft = drafts.remove(&index).map(|draft| (index, draft));
             match found {
-                Ok(Ok(question)) => questions.push((index, question)),
+                Ok(Ok(Found::Question(question))) => questions.push((index, *question)),
+                Ok(Ok(Found::Nothing(cost))) => {
+                    self.report.answer(index, 0, Vec::new(), cost);
+                    unproven.extend(draft.filter(|_| self.is_added(index)));
+                }
                 // Without the keys, as it is.
-                _ => whole.extend(drafts.remove(&index).map(|draft| (index, draft))),
+                _ => whole.extend(draft),
             }
         }
+        self.prove(unproven).await;
         questions.extend(self.plan(whole).await);
         Ok(questions)
+    }
+
+    /// Fails those of a user's rules that cannot be planned, also where nothing happened that they want.
+    async fn prove(&mut self, drafts: Vec<(usize, Draft)>) {
+        self.plan(drafts).await;
+    }
+
+    /// True for a user's rule. Of ours it is known that they can be planned.
+    fn is_added(&self, index: usize) -> bool {
+        self.rules.get(index).is_some_and(|rule| rule.added)
     }
 
     fn looks_back(&self, index: usize) -> bool {

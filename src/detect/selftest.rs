@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::chain::Chain;
 use super::coverage::Coverage;
-use super::question::Draft;
+use super::question::{Draft, Found};
 use super::rule::Test;
 use super::{Rule, Shelf, children, incidents, samples};
 use crate::engine::window::{dated_schema, with_date};
@@ -201,7 +201,10 @@ impl Bench {
         let draft = Draft::of(engine, rule, None).await?;
         let question = match lookback.is_zero() {
             true => draft.plan().await?,
-            false => draft.reduced().await?.found().await.map_err(|failure| failure.reason)?,
+            false => match draft.reduced().await?.found().await.map_err(|failure| failure.reason)? {
+                Found::Question(question) => *question,
+                Found::Nothing(_) => return Ok(Vec::new()),
+            },
         };
         let (collected, _) = question.ask(rule).await;
         Ok(collected.map_err(|failure| failure.reason)?.finish(samples::base_time(), &"test".into()))

@@ -39,7 +39,7 @@ struct Reader {
 impl Dispatcher {
     /// Catches on a scan that returns the columns `scanned` of `table`. With `counts`, it counts the rows that they look at.
     pub fn new(
-        state: &SessionState,
+        state: &Arc<SessionState>,
         table: &Schema,
         scanned: &[usize],
         catches: &[Arc<Catch>],

@@ -1,24 +1,31 @@
 //! One scan of a table for a group of catches.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, DataFusionError, Result as PlanResult};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::{DFSchema, DataFusionError, Result as PlanResult};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::{SessionContext, SessionState};
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::utils::{conjunction, disjunction};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::physical_expr::expressions::col as column_of;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
+use datafusion::physical_optimizer::projection_pushdown::ProjectionPushdown;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use datafusion::prelude::{col, lit};
 use futures::StreamExt;
-use tokio::task::JoinSet;
 
+use super::bands::bands;
 use super::catch::Catch;
 use super::condition::read_by;
 use super::dispatch::Dispatcher;
 use super::keys::DISPATCH;
+use super::kinds::{Kinds, windows};
 use super::leaf::Leaf;
 use super::memory::Budget;
 use super::router::Memory;
@@ -26,7 +33,6 @@ use super::table::{SharedTable, is_selective};
 use super::wanted::wanted;
 use crate::engine::Engine;
 use crate::engine::among::{asked, is_empty};
-use crate::engine::repeats::once_per_value;
 use crate::table::TIME;
 
 /// Rows of a batch: with fewer, the cost of a call per catch and batch shows.
@@ -42,17 +48,21 @@ pub async fn read(
     let table = shared.inner();
     let (hopeless, catches): (Vec<_>, Vec<_>) =
         catches.into_iter().partition(|catch| catch.filters.iter().any(is_empty));
-    for catch in hopeless {
-        catch.close(async |leaf| alone(engine.context(), table, leaf).await).await?;
-    }
+    close(engine, table, &hopeless).await?;
     if catches.is_empty() {
         return Ok(());
     }
     let state = state(engine);
-    let Prefilter { condition, counts } = prefilter(&catches, shared, &state)?;
-    let group = Group::new(&state, &table.schema(), catches, budget, !counts)?;
-    let plan = scan(&state, table, condition, &group.columns).await?;
-    group.fill(engine, table, &state, plan).await
+    let mut parts = Vec::new();
+    for band in bands(&catches) {
+        let (conditions, counts) = prefilter(&band.catches, shared, &state)?;
+        let conditions = band.days().into_iter().chain(conditions).collect();
+        let group = Group::new(&state, &table.schema(), band.catches, budget, !counts)?;
+        let plan = scan(&state, table, conditions, &group.columns).await?;
+        group.add_parts(&plan, &state, &mut parts)?;
+    }
+    examine(parts, engine.settings().threads).await?;
+    close(engine, table, &catches).await
 }
 
 /// Catches of one table, ready for scans of it.
@@ -66,7 +76,7 @@ pub struct Group {
 impl Group {
     /// Catches of a table with this schema. `counts` when nothing else counts the rows that they look at.
     pub fn new(
-        state: &SessionState,
+        state: &Arc<SessionState>,
         schema: &Schema,
         catches: Vec<Arc<Catch>>,
         budget: &Arc<Budget>,
@@ -81,41 +91,59 @@ impl Group {
     pub async fn read_all(&self, engine: &Engine, table: &Arc<dyn TableProvider>) -> PlanResult<()> {
         self.catches.iter().for_each(|catch| catch.reopen());
         let state = state(engine);
-        let plan = table.scan(&state, Some(&self.columns), &[], None).await?;
-        self.fill(engine, table, &state, plan).await
+        let plan = table.scan(state.as_ref(), Some(&self.columns), &[], None).await?;
+        let mut parts = Vec::new();
+        self.add_parts(&plan, &state, &mut parts)?;
+        examine(parts, engine.settings().threads).await?;
+        close(engine, table, &self.catches).await
     }
 
-    async fn fill(
-        &self,
-        engine: &Engine,
-        table: &Arc<dyn TableProvider>,
-        state: &SessionState,
-        plan: Arc<dyn ExecutionPlan>,
-    ) -> PlanResult<()> {
-        let mut tasks = JoinSet::new();
+    /// Adds the partitions of a scan.
+    fn add_parts(&self, plan: &Arc<dyn ExecutionPlan>, state: &SessionState, parts: &mut Vec<Part>) -> PlanResult<()> {
         for partition in 0..plan.output_partitioning().partition_count() {
-            let mut batches = plan.execute(partition, state.task_ctx())?;
-            let dispatcher = self.dispatcher.clone();
-            tasks.spawn(async move {
-                let mut memory = Memory::default();
-                while let Some(batch) = batches.next().await {
-                    dispatcher.examine(partition, &batch?, &mut memory)?;
-                }
-                Ok::<(), DataFusionError>(())
-            });
-        }
-        while let Some(done) = tasks.join_next().await {
-            done.map_err(|error| DataFusionError::External(Box::new(error)))??;
-        }
-        for catch in &self.catches {
-            catch.close(async |leaf| alone(engine.context(), table, leaf).await).await?;
+            let (place, batches) = (parts.len(), plan.execute(partition, state.task_ctx())?);
+            parts.push(Part { place, batches, dispatcher: self.dispatcher.clone() });
         }
         Ok(())
     }
 }
 
+/// A part of a scan, with the catches that want its rows.
+struct Part {
+    /// Position among all parts: the order in which catches have their rows.
+    place: usize,
+    batches: SendableRecordBatchStream,
+    dispatcher: Arc<Dispatcher>,
+}
+
+/// Brings all rows to the catches, of up to `threads` parts at a time.
+async fn examine(parts: Vec<Part>, threads: usize) -> PlanResult<()> {
+    let tasks = parts.into_iter().map(|Part { place, mut batches, dispatcher }| {
+        SpawnedTask::spawn(async move {
+            let mut memory = Memory::default();
+            while let Some(batch) = batches.next().await {
+                dispatcher.examine(place, &batch?, &mut memory)?;
+            }
+            Ok::<(), DataFusionError>(())
+        })
+    });
+    let mut running = futures::stream::iter(tasks).map(SpawnedTask::join).buffer_unordered(threads.max(1));
+    while let Some(done) = running.next().await {
+        done.map_err(|error| DataFusionError::External(Box::new(error)))??;
+    }
+    Ok(())
+}
+
+/// Every catch has all its rows.
+async fn close(engine: &Engine, table: &Arc<dyn TableProvider>, catches: &[Arc<Catch>]) -> PlanResult<()> {
+    for catch in catches {
+        catch.close(async |leaf| alone(engine.context(), table, leaf).await).await?;
+    }
+    Ok(())
+}
+
 /// The state that scans run in.
-pub fn state(engine: &Engine) -> SessionState {
+pub fn state(engine: &Engine) -> Arc<SessionState> {
     let mut state = engine.context().state();
     *state.config_mut() = state.config().clone().with_batch_size(BATCH);
     let parquet = &mut state.config_mut().options_mut().execution.parquet;
@@ -125,7 +153,7 @@ pub fn state(engine: &Engine) -> SessionState {
     parquet.max_predicate_cache_size = Some(0);
     // Each partition reads its own files in their order, so that the rows of a catch come in the same order each time.
     state.config_mut().options_mut().execution.enable_file_stream_work_stealing = false;
-    state
+    Arc::new(state)
 }
 
 /// Columns of the table that some catch reads or wants, by position.
@@ -139,85 +167,14 @@ fn columns(catches: &[Arc<Catch>], schema: &Schema) -> PlanResult<Vec<usize>> {
     Ok(columns.into_iter().collect())
 }
 
-/// What catches want of the dispatch columns, as a condition that all their rows meet.
-#[derive(Debug, Default)]
-struct Kinds {
-    /// None sees all times.
-    window: Option<Expr>,
-    /// Values of the dispatch columns.
-    values: [BTreeSet<String>; DISPATCH.len()],
-    /// Conditions of catches without such values.
-    others: Vec<Expr>,
-}
-
-impl Kinds {
-    fn add(&mut self, catch: &Catch) {
-        let keyed = DISPATCH
-            .iter()
-            .zip(&mut self.values)
-            .find_map(|(column, values)| Some((catch.keys.values(column)?, values)));
-        match keyed {
-            Some((wanted, values)) => values.extend(wanted.iter().cloned()),
-            None => self.others.extend(conjunction(catch.filters.iter().cloned())),
-        }
-    }
-
-    /// None when any row may be wanted.
-    fn condition(self) -> Option<Expr> {
-        let listed = DISPATCH.iter().zip(self.values).filter(|(_, values)| !values.is_empty());
-        let listed = listed.map(|(column, values)| col(*column).in_list(values.into_iter().map(lit).collect(), false));
-        conjunction(self.window.into_iter().chain(disjunction(listed.chain(self.others))))
-    }
-}
-
-/// What catches want, by their window.
-#[derive(Debug, Default)]
-struct Windows(Vec<Kinds>);
-
-impl Windows {
-    fn add(&mut self, catch: &Catch) {
-        let window = conjunction(catch.filters.iter().filter(|filter| !is_selective(filter)).cloned());
-        match self.0.iter_mut().find(|kinds| kinds.window == window) {
-            Some(kinds) => kinds.add(catch),
-            None => {
-                let mut kinds = Kinds { window, ..Kinds::default() };
-                kinds.add(catch);
-                self.0.push(kinds);
-            }
-        }
-    }
-
-    /// One for each window; none when any row may be wanted.
-    fn conditions(self) -> Option<Vec<Expr>> {
-        self.0.into_iter().map(Kinds::condition).collect()
-    }
-}
-
-/// A condition that every row meets that some catch wants, and few others: with it, other columns of other rows are not even
-/// decoded.
-struct Prefilter {
-    /// None when nothing is known.
-    condition: Option<Expr>,
-    /// True when it counts the rows that catches look at.
-    counts: bool,
-}
-
-/// What is asked of most rows comes first, and takes least.
-fn prefilter(catches: &[Arc<Catch>], table: &SharedTable, state: &SessionState) -> PlanResult<Prefilter> {
-    let (mut kinds, mut windows) = (Kinds::default(), Windows::default());
-    for catch in catches {
-        kinds.add(catch);
-        windows.add(catch);
-    }
+/// Conditions that every row meets that some catch wants, and few others: with them, other columns of other rows are not even
+/// decoded. What is asked of most rows comes first, and takes least. True when one of them counts the rows that catches look at.
+fn prefilter(catches: &[Arc<Catch>], table: &SharedTable, state: &Arc<SessionState>) -> PlanResult<(Vec<Expr>, bool)> {
     let schema = table.inner().schema();
-    let mut conditions = Vec::new();
-    let is_keyed = kinds.others.is_empty();
-    // By windows, files and pages are passed over too.
-    let mut windows = windows.conditions().and_then(disjunction);
-    if is_keyed {
-        conditions.extend(kinds.condition().map(|kinds| once_per_value(kinds, &schema, state)).transpose()?);
-        conditions.extend(windows.take());
-    }
+    let mut conditions = Kinds::of(catches).conditions(&schema, state)?;
+    let mut windows = windows(catches);
+    // By these, files and pages are passed over. Rows are asked for them first where no kinds tell more for less.
+    conditions.extend(windows.take_if(|_| conditions.is_empty()));
     let is_narrow = |filter: &Expr| table.is_narrow(filter);
     let is_first = |filter: &Expr| is_narrow(filter) && (!is_selective(filter) || asked(filter).is_some());
     let steps: [&dyn Fn(&Expr) -> bool; 2] = [&is_first, &is_narrow];
@@ -231,30 +188,38 @@ fn prefilter(catches: &[Arc<Catch>], table: &SharedTable, state: &SessionState) 
             (told, counts) = (more, true);
         }
     }
-    // With all that such catches ask for, JSON too.
     conditions.extend(windows);
-    Ok(Prefilter { condition: conjunction(conditions), counts })
+    Ok((conditions, counts))
 }
 
-/// The plan that reads `columns` of the rows that meet `condition`.
+/// The plan that reads `columns` of the rows that meet `conditions`, which are asked in their order.
 async fn scan(
     state: &SessionState,
     table: &Arc<dyn TableProvider>,
-    condition: Option<Expr>,
+    conditions: Vec<Expr>,
     columns: &[usize],
 ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-    let context = SessionContext::new_with_state(state.clone());
     let schema = table.schema();
-    let names: Vec<Expr> = columns
-        .iter()
-        .filter_map(|column| schema.fields().get(*column))
-        .map(|field| Expr::Column(Column::from_name(field.name())))
-        .collect();
-    let mut frame = context.read_table(table.clone())?;
-    if let Some(condition) = condition {
-        frame = frame.filter(condition)?;
+    let mut read = read_by(&conditions, &schema)?;
+    read.extend(columns);
+    let read = Vec::from_iter(read);
+    let mut plan = table.scan(state, Some(&read), &conditions, None).await?;
+    if let Some(condition) = conjunction(conditions) {
+        let known = DFSchema::try_from(schema.project(&read)?)?;
+        plan = Arc::new(FilterExec::try_new(state.create_physical_expr(condition, &known)?, plan)?);
     }
-    frame.select(names)?.create_physical_plan().await
+    let mut wanted: Vec<ProjectionExpr> = Vec::with_capacity(columns.len());
+    for column in columns {
+        let name = schema.field(*column).name();
+        wanted.push((column_of(name, &plan.schema())?, name.clone()).into());
+    }
+    plan = Arc::new(ProjectionExec::try_new(wanted, plan)?);
+    // The logical optimizer would put conditions in an order of its own.
+    let rules: [&dyn PhysicalOptimizerRule; 2] = [&FilterPushdown::new(), &ProjectionPushdown::new()];
+    for rule in rules {
+        plan = rule.optimize(plan, state.config_options())?;
+    }
+    Ok(plan)
 }
 
 /// The plan of a leaf that reads its table by itself, in one partition.
@@ -263,6 +228,6 @@ async fn alone(
     table: &Arc<dyn TableProvider>,
     leaf: &Leaf,
 ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-    let plan = scan(&context.state(), table, conjunction(leaf.filters.iter().cloned()), &leaf.projection).await?;
+    let plan = scan(&context.state(), table, leaf.filters.clone(), &leaf.projection).await?;
     Ok(Arc::new(CoalescePartitionsExec::new(plan)))
 }

@@ -5,11 +5,13 @@
 //! same conditions share one [`Catch`]. Where that would hold too much, each of them reads the table alone, as one query per
 //! rule does, which stays the reference for what rules find.
 
+mod bands;
 mod catch;
 mod condition;
 mod dispatch;
 mod group;
 mod keys;
+mod kinds;
 mod leaf;
 mod memory;
 mod router;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
+use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::prelude::{col, lit};
 
@@ -95,17 +98,11 @@ impl SharedScans {
         Ok(())
     }
 
-    /// Leaves that want of the places in `reads` to know whether there are rows that matter, and no column of them; none when
-    /// there is no such place, or one of them is no table of the engine.
-    pub fn wanting(&self, reads: &[Read]) -> Option<Vec<Arc<Leaf>>> {
-        let state = self.engine.context().state();
-        let mut leaves = Vec::with_capacity(reads.len());
-        for read in reads.iter().filter(|read| !views::is_kept(read.table.table())) {
-            let mut tables = self.engine.tables().zip(&self.tables);
-            let (_, table) = tables.find(|(table, _)| stored::name(table.name) == read.table.table())?;
-            leaves.push(table.wanting(&state, &read.conditions).ok()?);
-        }
-        (!leaves.is_empty()).then_some(leaves)
+    /// The tables as places where queries read.
+    pub fn places(&self) -> Places {
+        let names = self.engine.tables().map(|table| stored::name(table.name));
+        let tables = names.zip(self.tables.iter().cloned()).collect();
+        Places { tables, state: self.engine.context().state().into() }
     }
 
     /// Those of `leaves`, which wait for their rows, that will have one of `start` or later. Reads nothing that is older.
@@ -150,6 +147,26 @@ impl SharedScans {
             }
         }
         Ok(())
+    }
+}
+
+/// Tables behind shared scans, for questions about them that are asked on many threads.
+#[derive(Debug, Clone)]
+pub struct Places {
+    tables: Vec<(String, Arc<SharedTable>)>,
+    state: Arc<SessionState>,
+}
+
+impl Places {
+    /// Leaves that want of the places in `reads` to know whether there are rows that matter, and no column of them; none when
+    /// there is no such place, or one of them is none of the tables.
+    pub fn wanting(&self, reads: &[Read]) -> Option<Vec<Arc<Leaf>>> {
+        let mut leaves = Vec::with_capacity(reads.len());
+        for read in reads.iter().filter(|read| !views::is_kept(read.table.table())) {
+            let (_, table) = self.tables.iter().find(|(name, _)| name == read.table.table())?;
+            leaves.push(table.wanting(&self.state, &read.conditions).ok()?);
+        }
+        (!leaves.is_empty()).then_some(leaves)
     }
 }
 

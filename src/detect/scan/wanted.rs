@@ -56,7 +56,7 @@ type Gate<'a> = (&'a [Expr], Vec<Arc<Known>>);
 pub fn wanted(
     catches: &[Arc<Catch>],
     table: &Schema,
-    state: &SessionState,
+    state: &Arc<SessionState>,
     is_first: bool,
     told: impl Fn(&Expr) -> bool,
 ) -> PlanResult<Option<Expr>> {

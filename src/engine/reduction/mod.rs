@@ -41,10 +41,20 @@ pub struct Search {
     pub plan: LogicalPlan,
     /// Where they have to be put: the columns of each.
     pub known: Vec<(Arc<Known>, Vec<usize>)>,
+    /// True when the query has no rows where there are no keys.
+    pub decides: bool,
 }
 
-/// Searches as they come together: one for each source of rows.
-type Searches = Vec<(Source, Vec<(Arc<Known>, Vec<usize>)>)>;
+/// A search as it comes together: its source of rows, and the rest of it.
+#[derive(Debug)]
+struct Sought {
+    source: Source,
+    known: Vec<(Arc<Known>, Vec<usize>)>,
+    decides: bool,
+}
+
+/// One search for each source of rows.
+type Searches = Vec<Sought>;
 
 /// What is asked of the rows of a node.
 #[derive(Debug, Default)]
@@ -53,6 +63,8 @@ struct Wanted {
     rows: Vec<Expr>,
     /// Keys, one of which rows have that matter.
     keys: Option<Keys>,
+    /// True when the query has no rows where the node has none that matter.
+    needed: bool,
 }
 
 /// Expressions over the rows of a node, and where their values come from.
@@ -62,15 +74,17 @@ struct Keys {
     source: Source,
     /// True when a condition above asks for them, which the optimizer can bring down to here.
     asked: bool,
+    /// True when the query has no rows where there are none of them.
+    decide: bool,
 }
 
 /// The same query on less, when it asks for fresh rows of groups; without searches when there is nothing to leave out.
 pub fn reduce(plan: &LogicalPlan) -> Result<Reduced> {
     let mut found = Searches::new();
-    let plan = node(plan, Wanted::default(), &mut found)?;
+    let plan = node(plan, Wanted { needed: true, ..Wanted::default() }, &mut found)?;
     let mut searches = Vec::with_capacity(found.len());
-    for (source, known) in found {
-        searches.push(Search { plan: source.query()?, known });
+    for Sought { source, known, decides } in found {
+        searches.push(Search { plan: source.query()?, known, decides });
     }
     Ok(Reduced { plan, searches })
 }
@@ -90,9 +104,11 @@ fn node(plan: &LogicalPlan, mut wanted: Wanted, searches: &mut Searches) -> Resu
             let groups: Vec<Expr> = aggregate.group_expr.iter().map(plain).cloned().collect();
             let origins = origins(plan);
             let Some((origin, input)) = origins.first() else { return Ok(plan.clone()) };
-            let wanted = wanted.below(origin, input);
+            let mut wanted = wanted.below(origin, input);
+            // Without keys to group by, there is a row also where there is none below.
+            wanted.needed &= groups.iter().any(|key| !matches!(key, Expr::GroupingSet(_)));
             let keys = wanted.groups(input, &groups)?;
-            let input = limited(input, Vec::new(), keys, searches)?;
+            let input = limited(input, Wanted { rows: Vec::new(), ..wanted }, keys, searches)?;
             plan.with_new_exprs(plan.expressions(), vec![input])
         }
         LogicalPlan::Join(join) if !join.null_aware => joined(join, wanted, searches),
@@ -135,7 +151,7 @@ fn windows(plan: &LogicalPlan, wanted: Wanted, searches: &mut Searches) -> Resul
     let wanted = wanted.below(&Origin::same(input.schema()), input);
     let fresh = conjunction(wanted.rows.iter().filter(|condition| asks_for_fresh(input, condition)).cloned());
     let below = keys.clone().map(|keys| Keys { asked: true, ..keys });
-    let mut plan = node(input, Wanted { rows: Vec::new(), keys: below }, searches)?;
+    let mut plan = node(input, Wanted { rows: Vec::new(), keys: below, needed: wanted.needed }, searches)?;
     let read: Option<HashSet<usize>> =
         read.into_iter().map(|column| input.schema().maybe_index_of_column(column)).collect();
     // Without an order, rows stream past their groups.
@@ -197,16 +213,17 @@ fn joined(join: &Join, wanted: Wanted, searches: &mut Searches) -> Result<Logica
     } else if right_kept {
         left.keys = right.keys.as_ref().and_then(|keys| keys.across(&swapped)).or(left.keys);
     }
-    let left = limited(&join.left, left.rows, left.keys, searches)?;
-    let right = limited(&join.right, right.rows, right.keys, searches)?;
+    let keys = (left.keys.take(), right.keys.take());
+    let left = limited(&join.left, left, keys.0, searches)?;
+    let right = limited(&join.right, right, keys.1, searches)?;
     let plan = LogicalPlan::Join(join.clone());
     plan.with_new_exprs(plan.expressions(), vec![left, right])
 }
 
-/// Rows of `input` that have one of `keys`, of which those matter that meet `rows`.
-fn limited(input: &LogicalPlan, rows: Vec<Expr>, keys: Option<Keys>, searches: &mut Searches) -> Result<LogicalPlan> {
+/// Rows of `input` that have one of `keys`, where no others are `wanted`.
+fn limited(input: &LogicalPlan, wanted: Wanted, keys: Option<Keys>, searches: &mut Searches) -> Result<LogicalPlan> {
     let below = keys.clone().map(|keys| Keys { asked: true, ..keys });
-    let plan = node(input, Wanted { rows, keys: below }, searches)?;
+    let plan = node(input, Wanted { keys: below, ..wanted }, searches)?;
     with(plan, keys, searches)
 }
 
@@ -214,12 +231,15 @@ fn limited(input: &LogicalPlan, rows: Vec<Expr>, keys: Option<Keys>, searches: &
 fn with(plan: LogicalPlan, keys: Option<Keys>, searches: &mut Searches) -> Result<LogicalPlan> {
     let Some(keys) = keys.filter(|keys| !keys.asked) else { return Ok(plan) };
     let known = Arc::new(Known::default());
-    let same = searches.iter_mut().find_map(|(source, known)| Some((source.add(&keys.source)?, known)));
+    let same = searches.iter_mut().find_map(|sought| Some((sought.source.add(&keys.source)?, sought)));
     match same {
-        Some((places, others)) => others.push((known.clone(), places)),
+        Some((places, sought)) => {
+            sought.known.push((known.clone(), places));
+            sought.decides |= keys.decide;
+        }
         None => {
             let places = (0..keys.source.keys.len()).collect();
-            searches.push((keys.source, vec![(known.clone(), places)]));
+            searches.push(Sought { source: keys.source, known: vec![(known.clone(), places)], decides: keys.decide });
         }
     }
     Ok(LogicalPlan::Filter(Filter::try_new(known.condition(keys.here), Arc::new(plan))?))
@@ -229,7 +249,7 @@ impl Wanted {
     /// The same of the rows of an input.
     fn below(&self, origin: &Origin, input: &LogicalPlan) -> Wanted {
         let keys = self.keys.as_ref().and_then(|keys| keys.only(|key| origin.exact(key)));
-        Wanted { rows: origin.implied(&self.rows, input), keys }
+        Wanted { rows: origin.implied(&self.rows, input), keys, needed: self.needed }
     }
 
     fn asks_for_fresh(&self, node: &LogicalPlan) -> bool {
@@ -243,7 +263,7 @@ impl Wanted {
         }
         if self.asks_for_fresh(node) {
             let found = Source::below(node, self.rows.clone(), groups.to_vec())?;
-            return Ok(found.map(|(source, places)| Keys::told(source, &places, groups)));
+            return Ok(found.map(|(source, places)| Keys::told(source, &places, groups, self.needed)));
         }
         let same = |keys: &Keys| keys.only(|key| is_made_of(key, groups).then(|| key.clone()));
         Ok(self.keys.as_ref().and_then(same))
@@ -256,15 +276,15 @@ impl Wanted {
             return Ok(None);
         }
         let found = Source::below(node, self.rows.clone(), own)?;
-        Ok(found.map(|(source, places)| Keys::told(source, &places, &others)))
+        Ok(found.map(|(source, places)| Keys::told(source, &places, &others, self.needed)))
     }
 }
 
 impl Keys {
     /// Those at `places` of `all`, which `source` tells.
-    fn told(source: Source, places: &[usize], all: &[Expr]) -> Keys {
+    fn told(source: Source, places: &[usize], all: &[Expr], decide: bool) -> Keys {
         let here = places.iter().filter_map(|place| all.get(*place).cloned()).collect();
-        Keys { here, source, asked: false }
+        Keys { here, source, asked: false, decide }
     }
 
     /// Those for which `place` says what they are, there.
@@ -273,7 +293,7 @@ impl Keys {
             self.here.iter().zip(&self.source.keys).filter_map(|(key, origin)| Some((place(key)?, origin.clone())));
         let (here, origins): (Vec<Expr>, Vec<Expr>) = found.unzip();
         let asked = self.asked && here.len() == self.here.len();
-        (!here.is_empty()).then(|| Keys { here, source: self.source.with(origins), asked })
+        (!here.is_empty()).then(|| Keys { here, source: self.source.with(origins), asked, decide: self.decide })
     }
 
     /// Those that the other side of a join has too.
@@ -423,15 +443,18 @@ mod tests {
         let Reduced { plan, searches } = reduce(frame.logical_plan()).expect(question);
         let count = searches.iter().map(|search| search.known.len()).sum();
         let state = engine.context().state();
-        let mut keys = 0;
+        let (mut keys, mut is_decided) = (0, false);
         for search in searches {
             let found = DataFrame::new(state.clone(), search.plan).create_physical_plan().await.expect(question);
             let rows = datafusion::physical_plan::collect(found.clone(), state.task_ctx()).await.expect(question);
-            keys += rows.iter().map(RecordBatch::num_rows).sum::<usize>();
+            let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
+            is_decided |= search.decides && count == 0;
+            keys += count;
             for (known, columns) in &search.known {
                 known.fill(&found.schema(), &rows, columns).expect(question);
             }
         }
+        assert!(!is_decided || frame.clone().count().await.expect(question) == 0, "{question} has rows without keys");
         (lines(frame).await, lines(DataFrame::new(state, plan)).await, count, keys)
     }
 
