@@ -7,7 +7,6 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::Optimizer;
-use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use super::catalog::{self, Catalog};
@@ -59,8 +58,6 @@ pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<(Session
     let mut logical = Optimizer::new().rules;
     // Before conditions and columns are pushed down.
     logical.insert(0, Arc::new(GroupedWindows));
-    // Tables are wide: what nobody asks for goes before other rules look at it.
-    logical.insert(1, Arc::new(OptimizeProjections::new()));
     let mut physical = PhysicalOptimizer::new().rules;
     // Before sorts are put where windows need them.
     let place = physical.iter().position(|rule| rule.name() == "WindowTopN").unwrap_or_default();

@@ -33,10 +33,9 @@ impl FunctionRewrite for KeepInPlace {
     }
 
     fn rewrite(&self, expression: Expr, _: &DFSchema, _: &ConfigOptions) -> Result<Transformed<Expr>> {
+        let moves = expression.placement() == ExpressionPlacement::MoveTowardsLeafNodes;
         match expression {
-            Expr::ScalarFunction(mut function)
-                if function.name().starts_with("json_") && !function.func.inner().is::<Kept>() =>
-            {
+            Expr::ScalarFunction(mut function) if moves && function.name().starts_with("json_") => {
                 function.func = Arc::new(ScalarUDF::new_from_impl(Kept(function.func)));
                 Ok(Transformed::yes(Expr::ScalarFunction(function)))
             }
