@@ -27,9 +27,11 @@ gaps = "none known"
 false_positives = ["everyone"]
 triage = ["Look at the hour before."]
 entity = ["principal", "name"]
-lookback = "2h"
 quiet = "15m"
 "#;
+
+/// How far rules look back, so that some want days that others do not.
+const LOOKBACKS: [&str; 3] = ["2h", "30h", "4d"];
 
 const NAMES: [&str; 6] = ["InvokeModel", "Converse", "ListBuckets", "GetObject", "DeleteTrail", "ünïcode"];
 const SOURCES: [&str; 3] = ["bedrock.amazonaws.com", "s3.amazonaws.com", "cloudtrail.amazonaws.com"];
@@ -53,7 +55,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         "[a-c]{0,3}".prop_map(|text| Some(format!(r#"{{"modelId":"{text}"}}"#))),
         Just(Some("not JSON".to_owned())),
     ];
-    let event = (-180i64..60, maybe(&NAMES), maybe(&SOURCES), maybe(&ERRORS), 0u8..4, parameters);
+    let minute = prop_oneof![3 => -180i64..60, 1 => -6 * 1_440i64..60];
+    let event = (minute, maybe(&NAMES), maybe(&SOURCES), maybe(&ERRORS), 0u8..4, parameters);
     let event = event.prop_map(|(minute, name, source, error, who, parameters)| Event {
         minute,
         name,
@@ -165,7 +168,11 @@ fn rule(number: usize, sql: &str) -> Rule {
             format!("[[test]]\nname = \"{name}\"\nfires = {fires}\nevents = [{{ log = \"cloudtrail\" }}]\n")
         })
         .concat();
-    let text = format!("{FRAME}logs = [{}]\nneeds = [\"cloudtrail\"]\nsql = '''\n{sql}\n'''\n{tests}", logs.join(", "));
+    let lookback = LOOKBACKS[number % LOOKBACKS.len()];
+    let text = format!(
+        "{FRAME}lookback = \"{lookback}\"\nlogs = [{}]\nneeds = [\"cloudtrail\"]\nsql = '''\n{sql}\n'''\n{tests}",
+        logs.join(", ")
+    );
     Rule::read(&format!("own/rule_{number}.toml"), &text, true).expect("the rule is sound")
 }
 
