@@ -76,11 +76,11 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
             0
         }
         Action::List(filters) => {
-            page = filters.page(shelf(arguments.rules.as_deref())?.rules());
+            page = filters.page(shelf(arguments.rules.as_deref())?.rules())?;
             0
         }
         Action::Show { id } => {
-            page = sheet(shelf(arguments.rules.as_deref())?.get(&id)?);
+            page = sheet(shelf(arguments.rules.as_deref())?.get(&id)?)?;
             0
         }
         Action::Test { names } => test(&chosen(arguments.rules.as_deref(), &names)?, &mut page).await?,
@@ -186,7 +186,7 @@ fn start(name: &str, dir: &Path) -> Result<PathBuf> {
 }
 
 /// The page of one rule, for people.
-fn sheet(rule: &Rule) -> String {
+fn sheet(rule: &Rule) -> Result<String> {
     let (severity, confidence, kind) = (rule.severity.as_str(), rule.confidence.as_str(), rule.kind.as_str());
     let mut page = format!("{}\n{kind}, {severity} severity, {confidence} confidence\n", escape::terminal(&rule.title));
     let texts = |title: &str, lines: &[String]| -> String {
@@ -228,13 +228,14 @@ fn sheet(rule: &Rule) -> String {
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
         page.push_str(&format!("  {name:<11}{}\n", escape::terminal(value.trim_end())));
     }
+    let tests = rule.tests()?;
     let tests: Vec<String> =
-        rule.tests.iter().map(|t| format!("{}: {}", if t.fires { "fires" } else { "quiet" }, t.name)).collect();
+        tests.iter().map(|t| format!("{}: {}", if t.fires { "fires" } else { "quiet" }, t.name)).collect();
     page.push_str(&texts("Tests", &tests));
     page.push_str(&texts("References", &rule.references));
     match &rule.chain {
         Some(chain) => page.push_str(&block("Steps", &chain.to_string())),
         None => page.push_str(&block("SQL", &rule.sql)),
     }
-    page
+    Ok(page)
 }

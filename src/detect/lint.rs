@@ -73,8 +73,7 @@ impl Linter {
 
     /// The rule's SQL planned all the way, so that mistakes in types show.
     async fn plan(&self, rule: &Rule) -> std::result::Result<DataFrame, String> {
-        let sql = rule.bound_sql().map_err(|error| error.to_string())?;
-        let frame = self.engine.sql(&sql).await.map_err(|error| error.to_string())?;
+        let frame = self.engine.sql_with(&rule.sql, &rule.values()).await.map_err(|error| error.to_string())?;
         frame.clone().create_physical_plan().await.map_err(|error| sql_error(error).to_string())?;
         Ok(frame)
     }
@@ -95,8 +94,13 @@ impl Linter {
             let hint = spelling::hint(named, self.known.keys().map(String::as_str));
             format!("there is no rule '{named}'{hint}")
         };
-        let beside = rule.tests.iter().flat_map(|test| &test.rules);
-        notes.errors.extend(beside.filter(|named| !self.known.contains_key(*named)).map(unknown));
+        match rule.tests() {
+            Ok(tests) => {
+                let beside = tests.iter().flat_map(|test| &test.rules);
+                notes.errors.extend(beside.filter(|named| !self.known.contains_key(*named)).map(unknown));
+            }
+            Err(error) => notes.errors.push(error.to_string()),
+        }
         for step in &chain.steps {
             for named in &step.rules {
                 match self.known.get(named) {

@@ -8,8 +8,8 @@ use datafusion::catalog::TableProvider;
 
 use super::Rule;
 use super::question::{Draft, Question};
-use super::runner::all;
 use super::scan::{HeldScans, Leaf, SharedScans};
+use super::tasks::all;
 use crate::engine::{Engine, Window};
 use crate::error::Result;
 use crate::findings::Finding;

@@ -7,6 +7,7 @@ mod collect;
 mod cost;
 mod coverage;
 mod duration;
+mod happened;
 mod incidents;
 mod lacks;
 pub mod lint;
@@ -28,6 +29,7 @@ mod sight;
 pub mod sigma;
 mod spelling;
 mod steps;
+mod tasks;
 mod tuning;
 mod verdict;
 

@@ -209,6 +209,12 @@ pub fn read(file: &str, text: &str) -> Result<Page, Error> {
     })
 }
 
+/// The text before the first test, which is what a hunt needs of a rule file whose tests come last.
+pub fn without_tests(text: &str) -> &str {
+    let end = text.find("\n[[test]]").map_or(text.len(), |place| place + 1);
+    text.get(..end).unwrap_or(text)
+}
+
 /// A mistake in a rule file, at a line that counts from 1.
 pub fn mistake(file: &str, line: usize, message: &str) -> Error {
     Error::Rule(format!("{file}:{line}: {message}"))

@@ -94,8 +94,7 @@ impl Draft {
     /// Reads a rule's SQL on an engine that shows its window. `partitions` limits the threads that the question takes.
     pub async fn of(engine: &Engine, rule: &Rule, partitions: Option<usize>) -> Result<Draft, String> {
         let began = Instant::now();
-        let sql = rule.bound_sql().map_err(|error| error.to_string())?;
-        let frame = engine.sql(&sql).await.map_err(|error| error.to_string())?;
+        let frame = engine.sql_with(&rule.sql, &rule.values()).await.map_err(|error| error.to_string())?;
         if frame.schema().fields().iter().all(|field| field.name() != "fresh") {
             return Err("the SQL has to return `fresh`; select it, or bool_or(fresh) AS fresh".into());
         }

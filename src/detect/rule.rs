@@ -1,6 +1,7 @@
 //! A rule: what it looks for, why, over which evidence, and the tests that prove it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::Duration;
 use sha2::{Digest, Sha256};
@@ -11,6 +12,7 @@ pub use super::page::{Layer, Phase};
 use super::params::{self, Param};
 use super::samples::{self, Event};
 use super::{duration, page, spelling, steps};
+use crate::engine::Values;
 use crate::error::{Error, Result};
 use crate::findings::{Confidence, Purpose, Severity, hex};
 
@@ -75,8 +77,8 @@ pub struct Rule {
     pub sql: String,
     /// The steps of a chain, which takes its answer from the findings of other rules.
     pub chain: Option<Chain>,
-    /// Its tests.
-    pub tests: Vec<Test>,
+    /// The file.
+    text: Arc<str>,
 }
 
 /// A test of a rule.
@@ -95,9 +97,10 @@ pub struct Test {
 }
 
 impl Rule {
-    /// Reads a rule from the text of `source`, a path of the form `.../<family>/<id>.toml`.
+    /// Reads a rule from the text of `source`, a path of the form `.../<family>/<id>.toml`. A user's rule is checked. Of ours it
+    /// is known that they are sound, and their tests are read when they are asked for.
     pub fn read(source: &str, text: &str, added: bool) -> Result<Rule> {
-        let page = page::read(source, text)?;
+        let page = page::read(source, if added { text } else { page::without_tests(text) })?;
         let at = |key: &str, message: String| page::mistake(source, page::line_of(text, key), &message);
         let mut parts = source.rsplit(['/', '\\']);
         let file = parts.next().unwrap_or_default();
@@ -151,14 +154,16 @@ impl Rule {
             quiet,
             sql: page.sql,
             chain,
-            tests,
+            text: text.into(),
         };
-        rule.check().map_err(|(key, message)| at(key, message))?;
+        if added {
+            rule.check(&tests).map_err(|(key, message)| at(key, message))?;
+        }
         Ok(rule)
     }
 
     /// What a single file can get wrong: the key, and what to do about it.
-    fn check(&self) -> std::result::Result<(), (&'static str, String)> {
+    fn check(&self, tests: &[Test]) -> std::result::Result<(), (&'static str, String)> {
         let texts = [("title", &self.title), ("why", &self.why), ("gaps", &self.gaps), ("sql", &self.sql)];
         let is_written = |key: &str, text: &str| !text.trim().is_empty() || key == "sql" && self.chain.is_some();
         if let Some((key, _)) = texts.into_iter().find(|(key, text)| !is_written(key, text)) {
@@ -216,7 +221,7 @@ impl Rule {
         if let Some(unused) = self.params.keys().find(|name| !used.contains(*name)) {
             return Err(("params", format!("the SQL does not use ${unused}; use it or remove it")));
         }
-        if !self.tests.iter().any(|test| test.fires) || self.tests.iter().all(|test| test.fires) {
+        if !tests.iter().any(|test| test.fires) || tests.iter().all(|test| test.fires) {
             return Err((
                 "sql",
                 "a rule has at least one [[test]] with fires = true and one with fires = false".into(),
@@ -238,9 +243,9 @@ impl Rule {
         self.quiet.num_microseconds().unwrap_or(i64::MAX).max(1)
     }
 
-    /// The SQL with its parameters filled in.
-    pub fn bound_sql(&self) -> Result<String> {
-        params::bind(&self.sql, |name| self.params.get(name)).map_err(|message| self.mistake(&message))
+    /// Values of its parameters, for its SQL.
+    pub fn values(&self) -> Values {
+        self.params.iter().map(|(name, param)| (name.clone(), param.into())).collect()
     }
 
     /// Takes a value for a parameter from the configuration.
@@ -260,9 +265,9 @@ impl Rule {
         Ok(())
     }
 
-    /// A mistake in this rule.
-    pub fn mistake(&self, message: &str) -> Error {
-        Error::Rule(format!("{}: {message}", self.source))
+    /// Its tests.
+    pub fn tests(&self) -> Result<Vec<Test>> {
+        tests(&self.source, &self.text, &page::read(&self.source, &self.text)?.test)
     }
 }
 

@@ -1,19 +1,19 @@
 //! Rules over a window on an engine: findings, and a verdict for every rule.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Duration, Utc};
 use datafusion::execution::memory_pool::MemoryPool;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
+use super::cost::Cost;
 use super::coverage::Coverage;
+use super::happened::Happened;
 use super::question::{Draft, Found, Question, Reduced};
 use super::scan::{Leaf, SharedScans};
 use super::sight::{Sight, Sights};
+use super::tasks::all;
 use super::verdict::{Outcome, Report, Verdict};
 use super::{Rule, Tuning, duration, incidents, selftest};
 use crate::engine::{Engine, Window};
@@ -58,7 +58,10 @@ pub async fn run(
         Scans::Alone => None,
     };
     let source = shared.as_ref().map_or(engine, SharedScans::engine);
-    let judgeable = run.judgeable(source, window).await?;
+    let mut judgeable = run.judgeable(source, window).await?;
+    if scans == Scans::Shared && window.start.is_some() {
+        judgeable = run.happened(judgeable, engine, window).await?;
+    }
     let drafts = run.drafts(judgeable).await;
     let drafts = match (&shared, window.start) {
         (Some(shared), Some(start)) => run.touched(drafts, shared, start).await?,
@@ -168,6 +171,27 @@ impl<'a> Run<'a> {
         let windowed = Arc::new(engine.windowed(&view).await?);
         self.engines.insert(view, windowed.clone());
         Ok(windowed)
+    }
+
+    /// Answers rules that want kinds of events of which there is none in the window. Returns the others.
+    async fn happened(
+        &mut self,
+        judgeable: Vec<(usize, Arc<Engine>)>,
+        engine: &Engine,
+        window: &Window,
+    ) -> Result<Vec<(usize, Arc<Engine>)>> {
+        let began = Instant::now();
+        let fresh = Window { lookback: Duration::zero(), ..window.clone() };
+        let happened = Happened::over(&engine.windowed(&fresh).await?).await?;
+        let mut asked = Vec::new();
+        for (index, engine) in judgeable {
+            match self.rules.get(index).and_then(|rule| happened.quiet_places(rule)) {
+                Some(shared) => self.report.answer(index, 0, Vec::new(), Cost { shared, ..Cost::default() }),
+                None => asked.push((index, engine)),
+            }
+        }
+        self.report.scanning += began.elapsed().as_secs_f64();
+        Ok(asked)
     }
 
     /// Reads the SQL of rules on their engines.
@@ -391,35 +415,6 @@ async fn given_back(pool: &Arc<dyn MemoryPool>, floor: usize) {
     while pool.reserved() > floor && began.elapsed() < PATIENCE {
         tokio::time::sleep(PATIENCE / 1_000).await;
     }
-}
-
-/// Runs the tasks, up to `threads` at a time, and returns what they return in the order given. A task that panics is an error.
-pub(super) async fn all<T: Send + 'static>(
-    tasks: impl Iterator<Item = (usize, impl Future<Output = T> + Send + 'static)>,
-    threads: usize,
-) -> BTreeMap<usize, std::result::Result<T, String>> {
-    let permits = Arc::new(Semaphore::new(threads));
-    let mut running = JoinSet::new();
-    let mut places = BTreeMap::new();
-    for (index, task) in tasks {
-        let permits = permits.clone();
-        let handle = running.spawn(async move {
-            let _permit = permits.acquire().await;
-            task.await
-        });
-        places.insert(handle.id(), index);
-    }
-    let mut done = BTreeMap::new();
-    while let Some(ended) = running.join_next_with_id().await {
-        let (id, returned) = match ended {
-            Ok((id, returned)) => (id, Ok(returned)),
-            Err(error) => (error.id(), Err(format!("the query engine broke down: {error}"))),
-        };
-        if let Some(index) = places.get(&id) {
-            done.insert(*index, returned);
-        }
-    }
-    done
 }
 
 /// The window in words, for reasons.

@@ -69,7 +69,7 @@ pub async fn run(rules: &[Rule], threads: usize) -> Result<Vec<Outcome>> {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(rule) = rules.get(index) else { return Ok(()) };
-                let outcomes = bench.test(rule, &children).await;
+                let outcomes = bench.test(rule, &children).await?;
                 done.lock().unwrap_or_else(PoisonError::into_inner).insert(index, outcomes);
             }
         }));
@@ -85,17 +85,17 @@ pub async fn run(rules: &[Rule], threads: usize) -> Result<Vec<Outcome>> {
 
 /// The rules that the chains among `rules` and their tests name, as far as there are any.
 fn named(rules: &[Rule]) -> Result<Arc<[Rule]>> {
-    let mut ids: BTreeSet<&str> = BTreeSet::new();
+    let mut ids: BTreeSet<String> = BTreeSet::new();
     for rule in rules {
-        ids.extend(rule.chain.iter().flat_map(Chain::rules));
-        ids.extend(rule.tests.iter().flat_map(|test| test.rules.iter().map(String::as_str)));
+        ids.extend(rule.chain.iter().flat_map(Chain::rules).map(String::from));
+        ids.extend(rule.tests()?.into_iter().flat_map(|test| test.rules));
     }
     if ids.is_empty() {
         return Ok(Arc::from([]));
     }
     let built_in = Shelf::built_in()?;
     let all = rules.iter().chain(built_in.rules().iter().filter(|rule| rules.iter().all(|own| own.id != rule.id)));
-    Ok(all.filter(|rule| ids.contains(rule.id.as_str())).cloned().collect())
+    Ok(all.filter(|rule| ids.contains(&rule.id)).cloned().collect())
 }
 
 /// One engine that is used for test after test: building a session costs more than a test does.
@@ -116,16 +116,16 @@ impl Bench {
         Ok(Bench { engine: Engine::new(settings, providers).await?, stages, windowed: HashMap::new() })
     }
 
-    async fn test(&mut self, rule: &Rule, children: &[Rule]) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(rule.tests.len());
-        for test in &rule.tests {
+    async fn test(&mut self, rule: &Rule, children: &[Rule]) -> Result<Vec<Outcome>> {
+        let mut outcomes = Vec::new();
+        for test in rule.tests()? {
             let problem = match &rule.chain {
-                None => self.play(rule, test).await.err(),
-                Some(chain) => self.play_chain(rule, chain, test, children).await.err(),
+                None => self.play(rule, &test).await.err(),
+                Some(chain) => self.play_chain(rule, chain, &test, children).await.err(),
             };
-            outcomes.push(Outcome { rule_id: rule.id.clone(), test: test.name.clone(), problem });
+            outcomes.push(Outcome { rule_id: rule.id.clone(), test: test.name, problem });
         }
-        outcomes
+        Ok(outcomes)
     }
 
     /// Plays one test; the error says what was expected and what happened.

@@ -119,7 +119,7 @@ impl Shelf {
 
     fn with_files(mut self, files: Vec<(String, String)>, added: bool) -> Result<Shelf> {
         let mut mistakes: Vec<String> = Vec::new();
-        // Each is parsed down to its SQL and its tests: with hundreds of them, that is felt before a hunt begins.
+        // With hundreds of them, that is felt before a hunt begins.
         let read: Vec<_> = files.par_iter().map(|(source, text)| (source, Rule::read(source, text, added))).collect();
         for (source, rule) in read {
             let rule = match rule {
@@ -174,4 +174,19 @@ fn read_files(path: &Path, depth: usize, files: &mut Vec<(String, String)>) -> R
     }
     files.push((path.to_string_lossy().into_owned(), std::fs::read_to_string(path).map_err(failed)?));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_rules_are_sound_and_have_their_tests_last() {
+        for (path, text) in DETECTIONS {
+            let whole = Rule::read(path, text, true).unwrap_or_else(|mistake| panic!("{mistake}"));
+            let mut short = Rule::read(path, text, false).expect(path);
+            short.added = true;
+            assert_eq!(format!("{whole:?}"), format!("{short:?}"), "{path}");
+        }
+    }
 }

@@ -24,12 +24,13 @@ use crate::table::Table;
 pub async fn plan(
     context: &SessionContext,
     tables: &[&'static Table],
+    names: &Names,
     sql: &str,
     values: &Values,
 ) -> Result<LogicalPlan> {
     let mut statement = parse(sql, values)?;
     refuse_writes(&statement)?;
-    respell(&mut statement, &Names::of(tables));
+    respell(&mut statement, names);
     let plan = context.state().statement_to_plan(statement).await;
     let plan = plan.map_err(|error| suggest::explain(context, tables, error))?;
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);

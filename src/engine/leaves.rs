@@ -77,7 +77,11 @@ impl TreeNodeRewriter for Flattener {
             Expr::GroupingSet(_) => expression.map_children(|element| on_leaves(element, &inputs, &names)),
             other => on_leaves(other, &inputs, &names),
         })?;
-        flat.map_data(LogicalPlan::recompute_schema)
+        flat.map_data(|node| match node {
+            // Its expressions keep their names and types, whatever the rows below have beside them.
+            LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) => Ok(node),
+            node => node.recompute_schema(),
+        })
     }
 }
 

@@ -39,6 +39,7 @@ use datafusion::prelude::DataFrame;
 
 pub use prices::Prices;
 pub use session::Settings;
+use spelling::Names;
 pub use spilling::spilling;
 pub use suggest::execution_error;
 pub use tokens::{Value, Values};
@@ -52,6 +53,7 @@ use crate::table::Table;
 pub struct Engine {
     context: SessionContext,
     tables: Vec<(&'static Table, Arc<dyn TableProvider>)>,
+    names: Names,
     settings: Settings,
     prices: Prices,
     keeping: Keeping,
@@ -122,7 +124,8 @@ impl Engine {
         }
         prices.register(&context)?;
         let keeping = views::register(&catalog, window);
-        Ok(Engine { context, tables, settings, prices, keeping })
+        let names = Names::of(tables.iter().map(|(table, _)| *table));
+        Ok(Engine { context, tables, names, settings, prices, keeping })
     }
 
     /// Its tables hold other rows now: what it keeps of them is found again. For tests of rules, which take turns on an engine.
@@ -144,7 +147,7 @@ impl Engine {
     /// The plan of a read-only query as typed, before the optimizer: AWS spelling in any form is fine.
     pub async fn plan(&self, sql: &str, values: &Values) -> Result<LogicalPlan> {
         let tables: Vec<&'static Table> = self.tables().collect();
-        dialect::plan(&self.context, &tables, sql, values).await
+        dialect::plan(&self.context, &tables, &self.names, sql, values).await
     }
 
     /// Names of the tables and views that queries can use, sorted.

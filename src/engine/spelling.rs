@@ -21,7 +21,7 @@ pub struct Names {
 
 impl Names {
     /// The names of these tables.
-    pub fn of(tables: &[&'static Table]) -> Names {
+    pub fn of(tables: impl Iterator<Item = &'static Table>) -> Names {
         let mut names = Names { known: HashMap::new(), json: HashSet::new() };
         for name in ["time", "date", "fresh"] {
             names.known.insert(name.into(), false);

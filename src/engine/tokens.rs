@@ -12,6 +12,8 @@ pub type Values = BTreeMap<String, Value>;
 /// A value for `$name` in a query.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
+    /// `true` or `false`.
+    Bool(bool),
     /// Text, or a time as text.
     Text(String),
     /// A whole number.
@@ -21,6 +23,9 @@ pub enum Value {
     /// Several texts: the items of `IN ($name)`, and an array elsewhere.
     Texts(Vec<String>),
 }
+
+/// Stands for "no value" in `IN ($list)` when the list is empty: a character that Unicode keeps out of all text.
+const NO_VALUE: &str = "\u{FFFF}";
 
 /// Words that a text may have: a parsed statement is taken apart by recursion, which needs stack for every word of a chain.
 const MOST_WORDS: usize = 40_000;
@@ -87,8 +92,10 @@ fn bind(tokens: Vec<TokenWithSpan>, values: &Values) -> Result<Vec<TokenWithSpan
         let Some(value) = values.get(name) else {
             return Err(format!("the query has a parameter ${name}: give it with -p {name}=VALUE"));
         };
-        let text = |text: &String| Token::SingleQuotedString(text.clone());
+        let text = |text: &str| Token::SingleQuotedString(text.to_owned());
         let constants = match value {
+            Value::Bool(true) => vec![word("true", Keyword::TRUE)],
+            Value::Bool(false) => vec![word("false", Keyword::FALSE)],
             Value::Text(value) => vec![text(value)],
             Value::Whole(value) => number(value.unsigned_abs().to_string(), *value < 0),
             Value::Number(value) => number(format!("{:?}", value.abs()), *value < 0.0),
@@ -103,8 +110,9 @@ fn bind(tokens: Vec<TokenWithSpan>, values: &Values) -> Result<Vec<TokenWithSpan
                 let after_in = matches!(bound.as_slice(), [.., before, open]
                     if open.token == Token::LParen && is_word(&before.token, Keyword::IN));
                 match after_in {
-                    true if items.is_empty() => vec![word("NULL", Keyword::NULL)],
+                    true if items.is_empty() => vec![text(NO_VALUE)],
                     true => items,
+                    false if items.is_empty() => cast_to_texts(array(items)),
                     false => array(items),
                 }
             }
@@ -126,10 +134,48 @@ fn array(items: Vec<Token>) -> Vec<Token> {
     call
 }
 
+/// Nothing tells the type of an empty array.
+fn cast_to_texts(array: Vec<Token>) -> Vec<Token> {
+    let mut call = vec![word("arrow_cast", Keyword::NoKeyword), Token::LParen];
+    call.extend(array);
+    call.extend([Token::Comma, Token::SingleQuotedString("List(Utf8)".into()), Token::RParen]);
+    call
+}
+
 fn word(text: &str, keyword: Keyword) -> Token {
     Token::Word(Word { value: text.into(), quote_style: None, keyword })
 }
 
 fn is_word(token: &Token, wanted: Keyword) -> bool {
     matches!(token, Token::Word(word) if word.keyword == wanted && word.quote_style.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(sql: &str, value: Value) -> String {
+        let tokens = of(sql, &Values::from([("v".into(), value)])).expect("SQL");
+        tokens.iter().map(|token| token.token.to_string()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn values_become_constants() {
+        assert_eq!(bound("x >= $v", Value::Whole(-3)), "x >= ( - 3 )");
+        assert_eq!(bound("x >= $v", Value::Number(2.0)), "x >= 2.0");
+        // One word, whatever it holds.
+        assert_eq!(bound("x = $v", Value::Text("it's".into())), "x = 'it's'");
+        assert_eq!(bound("x = $v", Value::Bool(true)), "x = true");
+        let list = Value::Texts(vec!["a".into(), "b".into()]);
+        assert_eq!(bound("x NOT IN ( $v )", list.clone()), "x NOT IN ( 'a' , 'b' )");
+        assert_eq!(bound("x = ANY($v)", list), "x = ANY ( make_array ( 'a' , 'b' ) )");
+        assert_eq!(bound("'$v' = \"$v\" -- $v", Value::Whole(1)), "'$v' = \"$v\"");
+    }
+
+    #[test]
+    fn an_empty_list_has_no_value_that_a_text_could_have() {
+        let none = || Value::Texts(Vec::new());
+        assert_eq!(bound("x NOT IN ($v)", none()), "x NOT IN ( '\u{FFFF}' )");
+        assert_eq!(bound("x = ANY($v)", none()), "x = ANY ( arrow_cast ( make_array ( ) , 'List(Utf8)' ) )");
+    }
 }

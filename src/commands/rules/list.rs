@@ -7,6 +7,7 @@ use serde_json::json;
 use super::navigator;
 use crate::detect::rule::{self, Need};
 use crate::detect::{Rule, duration_text};
+use crate::error::Result;
 use crate::findings::{Purpose, Severity};
 use crate::outputs::escape;
 
@@ -107,15 +108,18 @@ enum Format {
 
 impl Arguments {
     /// The list as text, with a newline at its end.
-    pub fn page(&self, rules: &[Rule]) -> String {
+    pub fn page(&self, rules: &[Rule]) -> Result<String> {
         let rules: Vec<&Rule> = rules.iter().filter(|rule| self.keeps(rule)).collect();
-        match self.format {
+        Ok(match self.format {
             Format::Table => table(&rules),
-            Format::Json => format!("{:#}\n", rules.iter().map(|rule| as_json(rule)).collect::<serde_json::Value>()),
+            Format::Json => {
+                let list = rules.iter().map(|rule| as_json(rule)).collect::<Result<serde_json::Value>>()?;
+                format!("{list:#}\n")
+            }
             Format::Md => markdown(&rules),
             Format::Navigator => format!("{:#}\n", navigator::attack(&rules)),
             Format::NavigatorAtlas => format!("{:#}\n", navigator::atlas(&rules)),
-        }
+        })
     }
 
     fn keeps(&self, rule: &Rule) -> bool {
@@ -151,16 +155,16 @@ fn table(rules: &[&Rule]) -> String {
     format!("{}\n{} rules\n", table.trim_fmt(), rules.len())
 }
 
-fn as_json(rule: &Rule) -> serde_json::Value {
-    json!({
+fn as_json(rule: &Rule) -> Result<serde_json::Value> {
+    Ok(json!({
         "id": rule.id, "title": rule.title, "severity": rule.severity, "confidence": rule.confidence, "kind": rule.kind,
         "family": rule.family, "logs": rule.logs, "needs": rule.needs.iter().map(Need::to_string).collect::<Vec<_>>(),
         "threats": rule.threats, "atlas": rule.atlas, "attack": rule.attack, "owasp": rule.owasp,
         "layer": rule.layer.as_str(), "phase": rule.phase.as_str(), "controls": rule.controls,
         "params": rule.params, "entity": rule.entity, "rules": rule.chain.iter().flat_map(|c| c.rules()).collect::<Vec<_>>(),
         "lookback": duration_text(rule.lookback), "quiet": duration_text(rule.quiet),
-        "tests": rule.tests.len(), "version": rule.version(), "source": rule.source, "built_in": !rule.added,
-    })
+        "tests": rule.tests()?.len(), "version": rule.version(), "source": rule.source, "built_in": !rule.added,
+    }))
 }
 
 fn markdown(rules: &[&Rule]) -> String {
