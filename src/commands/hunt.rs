@@ -84,7 +84,12 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     judged.findings = std::mem::take(&mut tuned.kept);
     let shown = judged.findings.len();
     judged.findings.append(&mut tuned.silenced);
-    Shelved::default().keep(&lake, &mut lake.begin().await?, &judged.findings, &settled, None).await?;
+    let keep =
+        async { Shelved::default().keep(&lake, &mut lake.begin().await?, &judged.findings, &settled, None).await };
+    let seen = judged.findings.get(..shown).unwrap_or_default();
+    // While the lake waits for the disk.
+    let (kept, damage) = tokio::join!(keep, damage(&arguments, &engine, seen, &window));
+    kept?;
     judged.findings.truncate(shown);
     let rows = crate::findings::to_batch(&judged.findings)?;
     if let (Some(path), Some(format)) = (&arguments.output, file_format) {
@@ -92,7 +97,6 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         outputs::write(std::slice::from_ref(&rows), rows.schema(), format, &mut file, &Page::default())?;
         file.commit()?;
     }
-    let damage = damage(&arguments, &engine, &judged, &window).await;
     show(&arguments, &judged, &tuned, &rows, ingested.as_ref(), damage.as_ref())?;
     Ok(exit_code(&arguments, &judged, ingested.as_ref()))
 }
@@ -119,11 +123,11 @@ fn settled(rules: &[Rule], judged: &Report, window: &Window) -> Vec<Span> {
 }
 
 /// What the suspected callers spent, where it is shown. A hunt whose findings are there does not fail over an estimate.
-async fn damage(arguments: &Arguments, engine: &Engine, judged: &Report, window: &Window) -> Option<Damage> {
+async fn damage(arguments: &Arguments, engine: &Engine, findings: &[Finding], window: &Window) -> Option<Damage> {
     if arguments.talk.quiet && arguments.format != Format::Json {
         return None;
     }
-    damage::estimate(engine, &judged.findings, window).await.unwrap_or_else(|error| {
+    damage::estimate(engine, findings, window).await.unwrap_or_else(|error| {
         eprintln!("warning: what the calls cost cannot be estimated: {}", escape::terminal(&error.to_string()));
         None
     })

@@ -1,13 +1,15 @@
 //! What the logs can show, counted once per table and place: a rule without its evidence cannot be judged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, RecordBatch};
 
 use super::need::Need;
+use super::tasks::all;
 use super::{Rule, cells};
 use crate::engine::{Engine, sql_error};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::table::Table;
 
 /// Places that are told apart in one table. An archive of a large organisation has some thousands (accounts x Regions); more
@@ -106,13 +108,22 @@ impl Counts {
 
 impl Coverage {
     /// Counts what the rules ask about in those of the engine's tables that `logs` names: one query per table.
-    pub async fn measure(engine: &Engine, rules: &[Rule], logs: &[&str]) -> Result<Coverage> {
+    pub async fn measure(engine: &Arc<Engine>, rules: &[Rule], logs: &[&str]) -> Result<Coverage> {
+        let needs: BTreeSet<&Need> = rules.iter().flat_map(|rule| &rule.needs).collect();
+        let (mut asked, mut questions) = (Vec::new(), Vec::new());
+        for table in engine.tables().filter(|table| logs.contains(&table.name)) {
+            let known: BTreeSet<String> = table.columns.iter().map(|column| column.sql_path().join(".")).collect();
+            let columns = named(&needs, table, &known);
+            let (sql, engine) = (question(table, &needs, &columns), engine.clone());
+            let question = async move { engine.sql(&sql).await?.collect().await.map_err(sql_error) };
+            questions.push((asked.len(), question));
+            asked.push((table, known, columns));
+        }
+        let answers = all(questions.into_iter(), asked.len()).await;
         let mut coverage = Coverage::default();
-        for table in engine.tables() {
-            if logs.contains(&table.name) {
-                let needs: BTreeSet<&Need> = rules.iter().flat_map(|rule| &rule.needs).collect();
-                coverage.logs.insert(table.name.to_owned(), count(engine, table, &needs).await?);
-            }
+        for ((table, known, columns), answer) in asked.into_iter().zip(answers.into_values()) {
+            let batches = answer.map_err(Error::Sql)??;
+            coverage.logs.insert(table.name.to_owned(), counted(&batches, known, &columns));
         }
         Ok(coverage)
     }
@@ -179,23 +190,23 @@ fn place_columns(table: &Table) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Counts the rows of one table, by place, and by category where it has one.
-async fn count(engine: &Engine, table: &Table, needs: &BTreeSet<&Need>) -> Result<Counted> {
-    let known: BTreeSet<String> = table.columns.iter().map(|column| column.sql_path().join(".")).collect();
-    let columns: BTreeSet<&str> = needs
-        .iter()
-        .filter_map(|need| match need {
-            Need::Column(log, column) if log == table.name && known.contains(column) => Some(column.as_str()),
-            _ => None,
-        })
-        .collect();
-    let batches = engine.sql(&question(table, needs, &columns)).await?.collect().await.map_err(sql_error)?;
+/// Columns of `table` that some of `needs` names.
+fn named<'a>(needs: &BTreeSet<&'a Need>, table: &Table, known: &BTreeSet<String>) -> BTreeSet<&'a str> {
+    let column = |need: &&'a Need| match need {
+        Need::Column(log, column) if log == table.name && known.contains(column) => Some(column.as_str()),
+        _ => None,
+    };
+    needs.iter().filter_map(column).collect()
+}
+
+/// The rows of one table, by place, and by category where it has one.
+fn counted(batches: &[RecordBatch], known: BTreeSet<String>, columns: &BTreeSet<&str>) -> Counted {
     let mut counted = Counted { known, ..Counted::default() };
-    for batch in &batches {
+    for batch in batches {
         for row in 0..batch.num_rows() {
             let place = Place { account: text(batch, row, 0), region: text(batch, row, 1) };
-            add(&mut counted.whole, batch, row, &columns);
-            add(counted.places.entry(place).or_default(), batch, row, &columns);
+            add(&mut counted.whole, batch, row, columns);
+            add(counted.places.entry(place).or_default(), batch, row, columns);
             // The first by name stay, so that it is the same ones in whichever order rows come.
             if counted.places.len() > MOST_PLACES
                 && let Some((_, last)) = counted.places.pop_last()
@@ -204,7 +215,7 @@ async fn count(engine: &Engine, table: &Table, needs: &BTreeSet<&Need>) -> Resul
             }
         }
     }
-    Ok(counted)
+    counted
 }
 
 /// The query whose rows [`add`] reads.

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use chrono::Duration;
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use futures::future::try_join;
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, cells};
-use crate::engine::{Engine, Value, Values, sql_error};
+use crate::engine::{Engine, Value, Values, Window, sql_error};
 use crate::error::{Error, Result};
 
 /// Rule id -> what it wants, for built-in rules that want events of some kinds alone. Made from the rules by the test below.
@@ -35,13 +36,14 @@ pub struct Happened {
 }
 
 impl Happened {
-    /// Reads names and sources of the events that `engine` shows.
-    pub async fn over(engine: &Engine) -> Result<Happened> {
+    /// Reads names and sources of the events in the window itself.
+    pub async fn within(engine: &Engine, window: &Window) -> Result<Happened> {
+        let engine = engine.windowed(&Window { lookback: Duration::zero(), ..window.clone() }).await?;
         let wanted: BTreeMap<String, Wanted> =
             serde_json::from_str(WANTED).map_err(|error| Error::Rule(format!("detections/kinds.json: {error}")))?;
         let (names, sources) = try_join(
-            seen(engine, "eventname", wanted.values().flat_map(|wanted| &wanted.eventname)),
-            seen(engine, "eventsource", wanted.values().flat_map(|wanted| &wanted.eventsource)),
+            seen(&engine, "eventname", wanted.values().flat_map(|wanted| &wanted.eventname)),
+            seen(&engine, "eventsource", wanted.values().flat_map(|wanted| &wanted.eventsource)),
         )
         .await?;
         Ok(Happened { wanted, kinds: names.into_iter().chain(sources).collect() })
@@ -80,13 +82,13 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use chrono::{DateTime, Duration};
+    use chrono::DateTime;
 
     use super::*;
     use crate::detect::question::Draft;
     use crate::detect::scan::{Leaf, SharedScans};
     use crate::detect::{Shelf, selftest};
-    use crate::engine::{Settings, Window};
+    use crate::engine::Settings;
 
     /// What `rule` wants where it reads tables; none when it wants more than kinds of CloudTrail events.
     fn wanted(rule: &Rule, leaves: &[Arc<Leaf>]) -> Option<Wanted> {

@@ -58,9 +58,15 @@ pub async fn run(
         Scans::Alone => None,
     };
     let source = shared.as_ref().map_or(engine, SharedScans::engine);
-    let mut judgeable = run.judgeable(source, window).await?;
-    if scans == Scans::Shared && window.start.is_some() {
-        judgeable = run.happened(judgeable, engine, window).await?;
+    let happened = async {
+        match (scans, window.start) {
+            (Scans::Shared, Some(_)) => Happened::within(engine, window).await.map(Some),
+            _ => Ok(None),
+        }
+    };
+    let (mut judgeable, happened) = tokio::try_join!(run.judgeable(source, window), happened)?;
+    if let Some(happened) = happened {
+        judgeable = run.happened(judgeable, &happened);
     }
     let drafts = run.drafts(judgeable).await;
     let drafts = match (&shared, window.start) {
@@ -174,15 +180,7 @@ impl<'a> Run<'a> {
     }
 
     /// Answers rules that want kinds of events of which there is none in the window. Returns the others.
-    async fn happened(
-        &mut self,
-        judgeable: Vec<(usize, Arc<Engine>)>,
-        engine: &Engine,
-        window: &Window,
-    ) -> Result<Vec<(usize, Arc<Engine>)>> {
-        let began = Instant::now();
-        let fresh = Window { lookback: Duration::zero(), ..window.clone() };
-        let happened = Happened::over(&engine.windowed(&fresh).await?).await?;
+    fn happened(&mut self, judgeable: Vec<(usize, Arc<Engine>)>, happened: &Happened) -> Vec<(usize, Arc<Engine>)> {
         let mut asked = Vec::new();
         for (index, engine) in judgeable {
             match self.rules.get(index).and_then(|rule| happened.quiet_places(rule)) {
@@ -190,8 +188,7 @@ impl<'a> Run<'a> {
                 None => asked.push((index, engine)),
             }
         }
-        self.report.scanning += began.elapsed().as_secs_f64();
-        Ok(asked)
+        asked
     }
 
     /// Reads the SQL of rules on their engines.

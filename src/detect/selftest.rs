@@ -102,7 +102,7 @@ fn named(rules: &[Rule]) -> Result<Arc<[Rule]>> {
 struct Bench {
     stages: Vec<(&'static Table, Arc<Stage>)>,
     engine: Engine,
-    windowed: HashMap<Window, Engine>,
+    windowed: HashMap<Window, Arc<Engine>>,
 }
 
 impl Bench {
@@ -213,7 +213,7 @@ impl Bench {
     /// Decodes the test's events into the tables; says how many rows each has.
     fn fill(&self, test: &Test) -> std::result::Result<String, String> {
         self.engine.forget();
-        self.windowed.values().for_each(Engine::forget);
+        self.windowed.values().for_each(|engine| engine.forget());
         let mut rows: BTreeMap<&str, Vec<RecordBatch>> = BTreeMap::new();
         for (object, bytes) in samples::objects(&test.events) {
             let decoded = framing::decode(&object, &bytes, &NoBodies, samples::base_time().timestamp_micros());
@@ -241,9 +241,9 @@ impl Bench {
         Ok(if told.is_empty() { "no rows at all".into() } else { told.join(", ") })
     }
 
-    async fn engine_for(&mut self, window: Window) -> Result<&Engine> {
+    async fn engine_for(&mut self, window: Window) -> Result<&Arc<Engine>> {
         if !self.windowed.contains_key(&window) {
-            let engine = self.engine.windowed(&window).await?;
+            let engine = Arc::new(self.engine.windowed(&window).await?);
             self.windowed.insert(window.clone(), engine);
         }
         self.windowed.get(&window).ok_or_else(|| Error::Rule("a window of a rule's test went missing".into()))
