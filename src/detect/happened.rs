@@ -104,6 +104,21 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_quiet_that_want_other_kinds_and_are_as_they_were() {
+        let shelf = Shelf::built_in().expect("rules");
+        let rule = shelf.get("asked_for_model_quota").expect("a rule");
+        let happened = |kinds: &[&str]| Happened {
+            wanted: serde_json::from_str(WANTED).expect("JSON"),
+            kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+        };
+        assert_eq!(happened(&["InvokeModel", "s3.amazonaws.com"]).quiet_places(rule), Some(1));
+        assert_eq!(happened(&["RequestServiceQuotaIncrease"]).quiet_places(rule), None);
+        let mut changed = rule.clone();
+        changed.sql = rule.sql.replace("RequestServiceQuotaIncrease", "GetServiceQuota");
+        assert_eq!(happened(&[]).quiet_places(&changed), None, "its SQL has to tell");
+    }
+
+    #[test]
     fn kinds_are_those_that_the_rules_want() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let made = runtime.block_on(async {

@@ -20,7 +20,7 @@ use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::StreamExt;
 
-use super::bands::bands;
+use super::bands::{Wish, bands};
 use super::catch::Catch;
 use super::condition::read_by;
 use super::dispatch::Dispatcher;
@@ -55,7 +55,7 @@ pub async fn read(
     let state = state(engine);
     let mut parts = Vec::new();
     for band in bands(&catches) {
-        let (conditions, counts) = prefilter(&band.catches, shared, &state)?;
+        let (conditions, counts) = prefilter(&band.wishes(), shared, &state)?;
         let conditions = band.days().into_iter().chain(conditions).collect();
         let group = Group::new(&state, &table.schema(), band.catches, budget, !counts)?;
         let plan = scan(&state, table, conditions, &group.columns).await?;
@@ -169,10 +169,14 @@ fn columns(catches: &[Arc<Catch>], schema: &Schema) -> PlanResult<Vec<usize>> {
 
 /// Conditions that every row meets that some catch wants, and few others: with them, other columns of other rows are not even
 /// decoded. What is asked of most rows comes first, and takes least. True when one of them counts the rows that catches look at.
-fn prefilter(catches: &[Arc<Catch>], table: &SharedTable, state: &Arc<SessionState>) -> PlanResult<(Vec<Expr>, bool)> {
+fn prefilter(wishes: &[Wish], table: &SharedTable, state: &Arc<SessionState>) -> PlanResult<(Vec<Expr>, bool)> {
+    // Who has no conditions left wants all rows of these days.
+    if wishes.iter().any(|wish| wish.filters.is_empty()) {
+        return Ok((Vec::new(), false));
+    }
     let schema = table.inner().schema();
-    let mut conditions = Kinds::of(catches).conditions(&schema, state)?;
-    let mut windows = windows(catches);
+    let mut conditions = Kinds::of(wishes).conditions(&schema, state)?;
+    let mut windows = windows(wishes);
     // By these, files and pages are passed over. Rows are asked for them first where no kinds tell more for less.
     conditions.extend(windows.take_if(|_| conditions.is_empty()));
     let is_narrow = |filter: &Expr| table.is_narrow(filter);
@@ -180,9 +184,9 @@ fn prefilter(catches: &[Arc<Catch>], table: &SharedTable, state: &Arc<SessionSta
     let steps: [&dyn Fn(&Expr) -> bool; 2] = [&is_first, &is_narrow];
     let (mut told, mut counts) = (0, false);
     for step in steps {
-        let more = catches.iter().flat_map(|catch| &catch.filters).filter(|filter| step(filter)).count();
+        let more = wishes.iter().flat_map(|wish| &wish.filters).filter(|filter| step(filter)).count();
         if more > told
-            && let Some(condition) = wanted(catches, &schema, state, !counts, step)?
+            && let Some(condition) = wanted(wishes, &schema, state, !counts, step)?
         {
             conditions.push(condition);
             (told, counts) = (more, true);

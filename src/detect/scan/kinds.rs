@@ -1,7 +1,6 @@
 //! Kinds of events that catches want, as conditions that all their rows meet.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::Result as PlanResult;
@@ -10,7 +9,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::prelude::{col, lit};
 
-use super::catch::Catch;
+use super::bands::Wish;
 use super::keys::DISPATCH;
 use super::table::is_selective;
 use crate::engine::repeats::once_per_value;
@@ -31,30 +30,30 @@ pub struct Kinds {
 
 /// The condition that a row is of the times of some catch, and of a kind that it wants; none when any row may be wanted. By
 /// that, files and pages are passed over.
-pub fn windows(catches: &[Arc<Catch>]) -> Option<Expr> {
-    let mut windows: Vec<(Option<Expr>, Vec<Arc<Catch>>)> = Vec::new();
-    for catch in catches {
-        let window = conjunction(catch.filters.iter().filter(|filter| !is_selective(filter)).cloned());
+pub fn windows(wishes: &[Wish]) -> Option<Expr> {
+    let mut windows: Vec<(Option<Expr>, Vec<&Wish>)> = Vec::new();
+    for wish in wishes {
+        let window = conjunction(wish.filters.iter().filter(|filter| !is_selective(filter)).cloned());
         match windows.iter_mut().find(|(same, _)| *same == window) {
-            Some((_, catches)) => catches.push(catch.clone()),
-            None => windows.push((window, vec![catch.clone()])),
+            Some((_, wishes)) => wishes.push(wish),
+            None => windows.push((window, vec![wish])),
         }
     }
     let conditions = windows
         .into_iter()
-        .map(|(window, catches)| conjunction(window.into_iter().chain(Kinds::of(&catches).condition())));
+        .map(|(window, wishes)| conjunction(window.into_iter().chain(Kinds::of(wishes).condition())));
     disjunction(conditions.collect::<Option<Vec<_>>>()?)
 }
 
 impl Kinds {
-    /// Those that `catches` want.
-    pub fn of(catches: &[Arc<Catch>]) -> Kinds {
+    /// Those that `wishes` are for.
+    pub fn of<'a>(wishes: impl IntoIterator<Item = &'a Wish>) -> Kinds {
         let mut kinds = Kinds { all: DISPATCH.map(|_| Some(BTreeSet::new())), ..Kinds::default() };
-        for catch in catches {
+        for Wish { catch, filters } in wishes {
             let wanted = DISPATCH.map(|column| catch.keys.values(column));
             match wanted.iter().zip(&mut kinds.values).find_map(|(wanted, values)| Some(((*wanted)?, values))) {
                 Some((wanted, values)) => values.extend(wanted.iter().cloned()),
-                None => kinds.others.extend(conjunction(catch.filters.iter().cloned())),
+                None => kinds.others.extend(conjunction(filters.iter().cloned())),
             }
             for (all, wanted) in kinds.all.iter_mut().zip(wanted) {
                 match (all.as_mut(), wanted) {

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::{col, lit};
 
+use super::bands::Wish;
 use super::catch::Catch;
 use super::condition::{Condition, Taken, read_by};
 use super::keys::DISPATCH;
@@ -51,26 +52,28 @@ struct Asker {
 /// Keys that several catches ask for.
 type Gate<'a> = (&'a [Expr], Vec<Arc<Known>>);
 
-/// The condition that one of `catches` may want a row of `table`, by those of its conditions that `told` names; none when
+/// The condition that one of `wishes` is for a row of `table`, by those of its conditions that `told` names; none when
 /// these are none. The first such filter of a scan counts the rows that catches look at.
 pub fn wanted(
-    catches: &[Arc<Catch>],
+    wishes: &[Wish],
     table: &Schema,
     state: &Arc<SessionState>,
     is_first: bool,
     told: impl Fn(&Expr) -> bool,
 ) -> PlanResult<Option<Expr>> {
     let filters: Vec<Vec<Expr>> =
-        catches.iter().map(|catch| catch.filters.iter().filter(|filter| told(filter)).cloned().collect()).collect();
+        wishes.iter().map(|wish| wish.filters.iter().filter(|filter| told(filter)).cloned().collect()).collect();
     let mut read = read_by(filters.iter().flatten(), table)?;
     if read.is_empty() {
         return Ok(None);
     }
-    read.extend(DISPATCH.iter().filter_map(|column| table.index_of(column).ok()));
+    if wishes.iter().any(|wish| !wish.catch.keys.is_empty()) {
+        read.extend(DISPATCH.iter().filter_map(|column| table.index_of(column).ok()));
+    }
     let schema = Arc::new(table.project(&Vec::from_iter(read))?);
     let mut gates: Vec<Gate<'_>> = Vec::new();
-    let mut askers = Vec::with_capacity(catches.len());
-    for (catch, filters) in catches.iter().zip(&filters) {
+    let mut askers = Vec::with_capacity(wishes.len());
+    for (wish, filters) in wishes.iter().zip(&filters) {
         let condition = match filters.is_empty() {
             true => None,
             false => Some(Condition::new(state, &schema, filters.clone())?),
@@ -86,14 +89,15 @@ pub fn wanted(
             }
             place
         });
-        askers.push(Asker { catch: catch.clone(), condition, gate });
+        askers.push(Asker { catch: wish.catch.clone(), condition, gate });
     }
     let mut opened = Vec::with_capacity(gates.len());
     for (keys, known) in gates {
         let any = Known::any_of(&known)?.map(|any| any.condition(keys.to_vec())).unwrap_or_else(|| lit(true));
         opened.push(Condition::new(state, &schema, vec![any])?);
     }
-    let router = Router::new(catches, |name| schema.index_of(name).ok());
+    let catches: Vec<Arc<Catch>> = wishes.iter().map(|wish| wish.catch.clone()).collect();
+    let router = Router::new(&catches, |name| schema.index_of(name).ok());
     let arguments = schema.fields().iter().map(|field| col(format!("\"{}\"", field.name()))).collect();
     let signature = Signature::variadic_any(Volatility::Stable);
     let wanted = Wanted { askers, gates: opened, router, schema, is_first, memory: Mutex::default(), signature };
