@@ -48,6 +48,10 @@ fn the_sample_data_tells_its_story_and_tells_it_again() {
         arguments.iter().copied().chain(["--threads", "1", "-o", file.to_str().unwrap()]).collect();
     let second = ids(&run_json(&one_thread));
     assert_eq!(first, second);
+    // A part of the story, too.
+    let since: Vec<&str> = arguments.iter().copied().chain(["--since", "2026-10-01T13:00:00Z"]).collect();
+    let part = ids(&run_json(&since));
+    assert!(!part.is_empty() && part.iter().all(|id| first.contains(id)), "{part:?}");
     let stored = query(&lake, "SELECT count(*) AS n, count(DISTINCT finding_id) AS ids FROM findings");
     assert_eq!(stored[0]["n"], first.len());
     assert_eq!(stored[0]["ids"], first.len());

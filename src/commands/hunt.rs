@@ -84,8 +84,9 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     judged.findings = std::mem::take(&mut tuned.kept);
     let shown = judged.findings.len();
     judged.findings.append(&mut tuned.silenced);
+    let reach = rules.iter().map(|rule| (rule.id.clone(), rule.reach())).collect();
     let keep =
-        async { Shelved::default().keep(&lake, &mut lake.begin().await?, &judged.findings, &settled, None).await };
+        async { Shelved::default().keep(&lake, &mut lake.begin().await?, &judged.findings, &settled, &reach).await };
     let seen = judged.findings.get(..shown).unwrap_or_default();
     // While the lake waits for the disk.
     let (kept, damage) = tokio::join!(keep, damage(&arguments, &engine, seen, &window));

@@ -243,6 +243,11 @@ impl Rule {
         self.quiet.num_microseconds().unwrap_or(i64::MAX).max(1)
     }
 
+    /// How far the last event of a finding may be from that of the same finding at another time: both begin in one slot.
+    pub fn reach(&self) -> Duration {
+        self.quiet + self.chain.as_ref().map_or(Duration::zero(), |chain| chain.span)
+    }
+
     /// Values of its parameters, for its SQL.
     pub fn values(&self) -> Values {
         self.params.iter().map(|(name, param)| (name.clone(), param.into())).collect()

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration};
+use chrono::{DateTime, Duration, Utc};
 use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
@@ -39,6 +39,10 @@ pub struct Span {
     /// Whether the run looked at the whole lake, and so knows what findings lack.
     pub sees_all: bool,
 }
+
+/// Rule id -> how far the time of a stored finding of it may be from that of the same finding now; any time where it is not
+/// told.
+pub type Reach = HashMap<String, Duration>;
 
 /// What became of findings.
 #[derive(Debug, Default)]
@@ -93,14 +97,14 @@ impl Shelved {
     /// Stores findings that the lake does not have. Those that it has in another state are replaced when they lie in one of
     /// `settled`, which say where `findings` are all there is.
     ///
-    /// `reach`: how far the time of a stored finding may be from that of the same finding now; `None` looks everywhere.
+    /// `reach` says where a stored state of a finding may lie.
     pub async fn keep(
         &mut self,
         lake: &Lake,
         journal: &mut Journal,
         findings: &[Finding],
         settled: &[Span],
-        reach: Option<Duration>,
+        reach: &Reach,
     ) -> Result<Kept> {
         let mut kept = Kept::default();
         if findings.is_empty() && settled.is_empty() {
@@ -267,31 +271,37 @@ impl Span {
     }
 }
 
-/// Days (as partitions spell them), first and last.
-struct Days(Option<(String, String)>);
+/// Days (as partitions spell them), first and last; no limit when none.
+#[derive(Debug, Default)]
+struct Days {
+    first: Option<String>,
+    last: Option<String>,
+}
 
 impl Days {
     fn has(&self, date: Option<&str>) -> bool {
-        let (Some((first, last)), Some(date)) = (&self.0, date) else { return true };
-        first.as_str() <= date && date <= last.as_str()
+        let Some(date) = date else { return true };
+        self.first.as_deref().is_none_or(|first| first <= date) && self.last.as_deref().is_none_or(|last| date <= last)
     }
 }
 
 /// The days in which stored findings may lie that have to do with these.
-fn wanted(findings: &[Finding], settled: &[Span], reach: Option<Duration>) -> Days {
-    let Some(reach) = reach else { return Days(None) };
-    let mut instants = Vec::new();
+fn wanted(findings: &[Finding], settled: &[Span], reach: &Reach) -> Days {
+    // None is before all starts, and after all ends.
+    let (mut starts, mut ends) = (Vec::new(), Vec::new());
     for finding in findings {
-        instants.extend([finding.last_seen - reach, finding.last_seen + reach]);
+        let reach = reach.get(&finding.rule.rule_id);
+        starts.push(reach.and_then(|reach| finding.last_seen.checked_sub_signed(*reach)));
+        ends.push(reach.and_then(|reach| finding.last_seen.checked_add_signed(*reach)));
     }
     for span in settled {
-        for bound in [span.start, span.end] {
-            let Some(time) = bound.and_then(DateTime::from_timestamp_micros) else { return Days(None) };
-            instants.push(time);
-        }
+        starts.push(span.start.and_then(DateTime::from_timestamp_micros));
+        ends.push(span.end.and_then(DateTime::from_timestamp_micros));
     }
-    let day = |time: &DateTime<_>| time.format("%Y-%m-%d").to_string();
-    Days(instants.iter().min().zip(instants.iter().max()).map(|(first, last)| (day(first), day(last))))
+    let day = |time: DateTime<Utc>| time.format("%Y-%m-%d").to_string();
+    let first = starts.into_iter().min().flatten();
+    let last = ends.into_iter().collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
+    Days { first: first.map(day), last: last.map(day) }
 }
 
 /// What rows of the findings table are.

@@ -6,7 +6,7 @@ pub mod follow;
 mod ingest;
 pub mod summary;
 
-pub use findings::{Kept, Shelved, Span};
+pub use findings::{Kept, Reach, Shelved, Span};
 pub use ingest::{Ingest, PUBLISH_ROWS, ingest};
 pub use summary::Summary;
 

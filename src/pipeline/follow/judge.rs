@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::findings::Finding;
 use crate::lake::{Journal, Lake, Position};
 use crate::logs::LOG_TYPES;
-use crate::pipeline::findings::{Kept, Shelved, Span};
+use crate::pipeline::findings::{Kept, Reach, Shelved, Span};
 
 /// What arrives is judged with one part of the memory, while rules settle with another.
 const POOLS: usize = 2;
@@ -38,8 +38,8 @@ pub struct Judge {
     prices: Prices,
     run_id: String,
     tuning: Arc<Tuning>,
-    /// How far apart the times of one finding may be: the longest slot of any rule.
-    reach: Duration,
+    /// Where a stored state of a finding may lie.
+    reach: Arc<Reach>,
 }
 
 /// What a step did.
@@ -73,7 +73,7 @@ impl Judge {
                 revisits.touch(rule, &BTreeSet::from([first, last]));
             }
         }
-        let reach = rules.iter().map(|rule| rule.quiet).max().unwrap_or_default();
+        let reach: Arc<Reach> = Arc::new(rules.iter().map(|rule| (rule.id.clone(), rule.reach())).collect());
         let engine = Engine::with_prices(settings.clone(), journal.providers()?, prices.clone()).await?;
         let (live, failed) = Live::plan(&engine, rules, settings.threads).await?;
         for failure in failed {
@@ -130,7 +130,7 @@ impl Judge {
             }
         }
         let findings = tuned(&self.tuning, touched.findings);
-        let kept = self.shelved.keep(lake, journal, &findings, &[], Some(self.reach)).await?;
+        let kept = self.shelved.keep(lake, journal, &findings, &[], &self.reach).await?;
         self.position = now;
         let mut failed = Vec::new();
         for (index, reason) in touched.failed {
@@ -203,7 +203,7 @@ impl Judge {
             settings: self.settings.clone(),
             prices: self.prices.clone(),
             run_id: self.run_id.clone(),
-            reach: self.reach,
+            reach: self.reach.clone(),
         })
     }
 
@@ -285,7 +285,7 @@ pub struct Settler {
     settings: Settings,
     prices: Prices,
     run_id: String,
-    reach: Duration,
+    reach: Arc<Reach>,
 }
 
 impl Settler {
@@ -305,7 +305,7 @@ impl Settler {
         let mut spans = due.spans;
         spans.retain(|span| !failed.contains_key(&span.rule_id));
         let findings = tuned(&self.tuning, report.findings);
-        let kept = self.shelved.keep(&self.lake, &mut self.journal, &findings, &spans, Some(self.reach)).await?;
+        let kept = self.shelved.keep(&self.lake, &mut self.journal, &findings, &spans, &self.reach).await?;
         let fired = report.verdicts.iter().filter(|verdict| matches!(verdict.outcome, Outcome::Fired(_))).count();
         let quiet = report.verdicts.len().saturating_sub(fired + failed.len());
         Ok(Settled { findings, kept, fired, quiet, failed })
