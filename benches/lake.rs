@@ -2,6 +2,7 @@
 //! each beside what limits it, or the plain way to do the same, in the same run.
 //!
 //! `cargo bench --bench lake` makes its own archive. `TRAILHOUND_BENCH_EVENTS` sets its size (1,000,000 events when not set).
+//! `TRAILHOUND_BENCH_ROLES` says how many roles make the events (one when not set, the worst case of rules that look back).
 //! `TRAILHOUND_BENCH_LAKE=/folder` measures a lake that an earlier run of the same size left there, or leaves one there.
 //! `cargo bench --bench lake -- rules look-up delta` measures only these of what comes after the ingest.
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
+# Roles of a company of some size.
+ROLES = 300
 BENCHES = {
     "decode": "One core decodes objects of each log to Arrow. The floor is inflating the same objects with libdeflate and"
     " parsing them with nothing kept: JSON with sonic-rs, flow logs by counting their lines and fields with memchr.",
@@ -37,9 +39,9 @@ def memory():
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
 
 
-def bench(name, events, *parts):
+def bench(name, events, *parts, roles=1):
     """What a bench prints, line by line."""
-    environment = dict(os.environ, TRAILHOUND_BENCH_EVENTS=str(events))
+    environment = dict(os.environ, TRAILHOUND_BENCH_EVENTS=str(events), TRAILHOUND_BENCH_ROLES=str(roles))
     command = ["cargo", "bench", "--locked", "--bench", name, "--", *parts]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return [line for line in done.stdout.splitlines() if line.strip()]
@@ -61,6 +63,12 @@ def main():
         ("`cargo bench --bench decode`", BENCHES["decode"], bench("decode", events)),
         (f"`cargo bench --bench lake`, {events:,} events", BENCHES["lake"], bench("lake", events)),
         (f"`cargo bench --bench lake -- look-up delta`, {large:,} events", BENCHES["lake"], bench("lake", large, "look-up", "delta")),
+        (
+            f"`TRAILHOUND_BENCH_ROLES={ROLES} cargo bench --bench lake -- delta`, {large:,} events",
+            f"The same with {ROLES} roles that make the events, where all of the events above are of one: rules that look back read"
+            " the history of whoever did something new.",
+            bench("lake", large, "delta", roles=ROLES),
+        ),
     ]:
         page += ["", f"## {title}", "", about, "", "```text", *lines, "```"]
     PAGE.write_text("\n".join(page) + "\n")

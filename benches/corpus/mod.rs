@@ -7,6 +7,8 @@ mod allocator;
 pub mod flows;
 pub mod invocations;
 
+use std::sync::LazyLock;
+
 use libdeflater::{CompressionLvl, Compressor};
 
 /// The text as gzip, packed about as well as AWS does.
@@ -22,6 +24,11 @@ pub fn pack(text: &str) -> Vec<u8> {
 pub const PER_OBJECT: u64 = 2_500;
 /// Days over which the objects of an archive are spread, from 2026-10-01.
 pub const DAYS: u64 = 30;
+
+/// Roles that make the events, in turn: what is new of one role is looked for among few of its events, and the one role of all
+/// events has them all. `TRAILHOUND_BENCH_ROLES` sets it.
+static ROLES: LazyLock<u64> =
+    LazyLock::new(|| std::env::var("TRAILHOUND_BENCH_ROLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1));
 
 /// Hour of its events, counted from 2026-10-01.
 pub fn hour(object: u64, objects: u64) -> u64 {
@@ -53,6 +60,43 @@ pub fn key(object: u64, objects: u64) -> String {
         "AWSLogs/111122223333/CloudTrail/us-east-1/2026/10/{day:02}/\
          111122223333_CloudTrail_us-east-1_202610{day:02}T{hour:02}00Z_{object:016}.json.gz"
     )
+}
+
+/// A role and how it calls.
+struct Caller {
+    role: String,
+    /// Numbers of its session and of the session's key.
+    run: u64,
+    key: u64,
+    address: String,
+    kms_key: String,
+}
+
+impl Caller {
+    /// The one role has 5,000 sessions, and each event an address and a KMS key of its own. Of many roles, each has 16 sessions
+    /// with a new key each hour, 16 addresses and one KMS key.
+    fn of(dice: &mut Dice, hour: u64) -> Caller {
+        if *ROLES <= 1 {
+            let (run, key) = (dice.roll() % 5_000, dice.roll() % 5_000);
+            let [a, b, c] = [(); 3].map(|()| dice.roll() % 256);
+            return Caller {
+                role: "pipeline".into(),
+                run,
+                key,
+                address: format!("10.{a}.{b}.{c}"),
+                kms_key: dice.id(),
+            };
+        }
+        let number = dice.roll() % *ROLES;
+        let run = number * 16 + dice.roll() % 16;
+        Caller {
+            role: format!("pipeline-{number}"),
+            run,
+            key: run * 1_000 + hour,
+            address: format!("10.{}.{}.{}", number / 256 % 256, number % 256, dice.roll() % 16),
+            kms_key: format!("{number:08x}-1b2c-4d3e-8f40-0123456789ab"),
+        }
+    }
 }
 
 /// Service and name of a rare kind of event.
@@ -89,29 +133,25 @@ impl Dice {
 
 fn made_event(dice: &mut Dice, hour: u64) -> String {
     let rare = dice.roll() % 10 < 3;
-    let (service, name, details) = if rare { rare_event(dice) } else { common_event(dice) };
+    let Caller { role, run, key, address, kms_key } = Caller::of(dice, hour);
+    let (service, name, details) = if rare { rare_event(dice) } else { common_event(dice, &role, run, &kms_key) };
     let (day, hour) = (hour / 24 + 1, hour % 24);
     format!(
-        r#"{{"eventVersion":"1.11","userIdentity":{{"type":"AssumedRole","principalId":"AROAEXAMPLEID:run-{run}","arn":"arn:aws:sts::111122223333:assumed-role/pipeline/run-{run}","accountId":"111122223333","accessKeyId":"ASIA{key:016}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROAEXAMPLEID","arn":"arn:aws:iam::111122223333:role/pipeline","accountId":"111122223333","userName":"pipeline"}},"attributes":{{"creationDate":"2026-10-01T11:58:03Z","mfaAuthenticated":"false"}}}}}},"eventTime":"2026-10-{day:02}T{hour:02}:{minute:02}:{second:02}Z","eventSource":"{service}.amazonaws.com","eventName":"{name}","awsRegion":"us-east-1","sourceIPAddress":"10.{a}.{b}.{c}","userAgent":"Boto3/1.35.50 md/Botocore#1.35.50 ua/2.0 os/linux#6.1.112 md/arch#x86_64 lang/python#3.11.9 md/pyimpl#CPython cfg/retry-mode#legacy",{details},"requestID":"{request}","eventID":"{id}","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management","tlsDetails":{{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"{service}.us-east-1.amazonaws.com"}}}}"#,
-        run = dice.roll() % 5_000,
+        r#"{{"eventVersion":"1.11","userIdentity":{{"type":"AssumedRole","principalId":"AROAEXAMPLEID:run-{run}","arn":"arn:aws:sts::111122223333:assumed-role/{role}/run-{run}","accountId":"111122223333","accessKeyId":"ASIA{key:016}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROAEXAMPLEID","arn":"arn:aws:iam::111122223333:role/{role}","accountId":"111122223333","userName":"{role}"}},"attributes":{{"creationDate":"2026-10-01T11:58:03Z","mfaAuthenticated":"false"}}}}}},"eventTime":"2026-10-{day:02}T{hour:02}:{minute:02}:{second:02}Z","eventSource":"{service}.amazonaws.com","eventName":"{name}","awsRegion":"us-east-1","sourceIPAddress":"{address}","userAgent":"Boto3/1.35.50 md/Botocore#1.35.50 ua/2.0 os/linux#6.1.112 md/arch#x86_64 lang/python#3.11.9 md/pyimpl#CPython cfg/retry-mode#legacy",{details},"requestID":"{request}","eventID":"{id}","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333","eventCategory":"Management","tlsDetails":{{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"{service}.us-east-1.amazonaws.com"}}}}"#,
         minute = dice.roll() % 60,
         second = dice.roll() % 60,
-        a = dice.roll() % 256,
-        b = dice.roll() % 256,
-        c = dice.roll() % 256,
-        key = dice.roll() % 5_000,
         request = dice.id(),
         id = dice.id(),
     )
 }
 
-fn common_event(dice: &mut Dice) -> (String, String, String) {
+fn common_event(dice: &mut Dice, role: &str, run: u64, kms_key: &str) -> (String, String, String) {
     let (service, name, details) = match dice.roll() % 5 {
         0 => ("s3", "GetObject", read_object(dice)),
         1 => ("bedrock", "Converse", converse()),
-        2 => ("sts", "AssumeRole", assume_role(dice)),
+        2 => ("sts", "AssumeRole", assume_role(dice, role, run)),
         3 => ("ec2", "DescribeInstances", describe_instances()),
-        _ => ("kms", "Decrypt", decrypt(dice)),
+        _ => ("kms", "Decrypt", decrypt(dice, kms_key)),
     };
     (service.to_owned(), name.to_owned(), details)
 }
@@ -140,10 +180,9 @@ fn converse() -> String {
     r#""requestParameters":{"modelId":"anthropic.claude-3-5-sonnet-20240620-v1:0"},"responseElements":null"#.to_owned()
 }
 
-fn assume_role(dice: &mut Dice) -> String {
+fn assume_role(dice: &mut Dice, role: &str, run: u64) -> String {
     format!(
-        r#""requestParameters":{{"roleArn":"arn:aws:iam::111122223333:role/pipeline","roleSessionName":"run-{}","durationSeconds":3600}},"responseElements":{{"credentials":{{"accessKeyId":"ASIAIOSFODNN7EXAMPLE","sessionToken":"{}{}","expiration":"Oct 1, 2026, 1:00:00 PM"}},"assumedRoleUser":{{"assumedRoleId":"AROAEXAMPLEID:run","arn":"arn:aws:sts::111122223333:assumed-role/pipeline/run"}}}}"#,
-        dice.roll() % 5_000,
+        r#""requestParameters":{{"roleArn":"arn:aws:iam::111122223333:role/{role}","roleSessionName":"run-{run}","durationSeconds":3600}},"responseElements":{{"credentials":{{"accessKeyId":"ASIAIOSFODNN7EXAMPLE","sessionToken":"{}{}","expiration":"Oct 1, 2026, 1:00:00 PM"}},"assumedRoleUser":{{"assumedRoleId":"AROAEXAMPLEID:run","arn":"arn:aws:sts::111122223333:assumed-role/{role}/run-{run}"}}}}"#,
         dice.id(),
         dice.id()
     )
@@ -153,10 +192,9 @@ fn describe_instances() -> String {
     r#""requestParameters":{"maxResults":1000,"instancesSet":{},"filterSet":{"items":[{"name":"instance-state-name","valueSet":{"items":[{"value":"running"}]}}]}},"responseElements":null"#.to_owned()
 }
 
-fn decrypt(dice: &mut Dice) -> String {
+fn decrypt(dice: &mut Dice, kms_key: &str) -> String {
     format!(
-        r#""requestParameters":{{"encryptionContext":{{"aws:s3:arn":"arn:aws:s3:::training-data/sets/{}"}},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}},"responseElements":null,"resources":[{{"accountId":"111122223333","type":"AWS::KMS::Key","ARN":"arn:aws:kms:us-east-1:111122223333:key/{}"}}]"#,
+        r#""requestParameters":{{"encryptionContext":{{"aws:s3:arn":"arn:aws:s3:::training-data/sets/{}"}},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}},"responseElements":null,"resources":[{{"accountId":"111122223333","type":"AWS::KMS::Key","ARN":"arn:aws:kms:us-east-1:111122223333:key/{kms_key}"}}]"#,
         dice.roll() % 9_000,
-        dice.id()
     )
 }
