@@ -82,13 +82,10 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use chrono::DateTime;
-
     use super::*;
-    use crate::detect::question::Draft;
-    use crate::detect::scan::{Leaf, SharedScans};
-    use crate::detect::{Shelf, selftest};
-    use crate::engine::Settings;
+    use crate::detect::Shelf;
+    use crate::detect::question::tests::wanted_by_built_in;
+    use crate::detect::scan::Leaf;
 
     /// What `rule` wants where it reads tables; none when it wants more than kinds of CloudTrail events.
     fn wanted(rule: &Rule, leaves: &[Arc<Leaf>]) -> Option<Wanted> {
@@ -120,22 +117,10 @@ mod tests {
 
     #[test]
     fn kinds_are_those_that_the_rules_want() {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let made = runtime.block_on(async {
-            let tables = selftest::tables().map(|table| (table, Vec::new())).collect();
-            let engine = Engine::in_memory(Settings::default(), tables).await.expect("an engine");
-            let shared = SharedScans::over(&engine).await.expect("shared scans");
-            let places = shared.places();
-            let window = Window { start: DateTime::from_timestamp(0, 0), end: None, lookback: Duration::days(30) };
-            let windowed = shared.engine().windowed(&window).await.expect("a window");
-            let mut made = BTreeMap::new();
-            for rule in Shelf::built_in().expect("rules").rules().iter().filter(|rule| rule.chain.is_none()) {
-                let reads = Draft::of(&windowed, rule, Some(1)).await.expect("a draft").reads();
-                let leaves = reads.and_then(|reads| places.wanting(&reads));
-                made.extend(leaves.and_then(|leaves| Some((rule.id.clone(), wanted(rule, &leaves)?))));
-            }
-            made
-        });
+        let mut made = BTreeMap::new();
+        for (rule, leaves) in wanted_by_built_in() {
+            made.extend(leaves.and_then(|leaves| Some((rule.id.clone(), wanted(&rule, &leaves)?))));
+        }
         let lines: Vec<String> = made
             .iter()
             .map(|(id, wanted)| format!("{}: {}", serde_json::json!(id), serde_json::json!(wanted)))
