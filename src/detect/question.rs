@@ -205,10 +205,9 @@ impl Reduced {
     pub async fn found(self) -> Result<Found, Failure> {
         let mut cost = Cost { planning: self.draft.took, ..Cost::default() };
         for search in self.searches {
-            let (plan, decides) = (search.plan.clone(), search.decides);
             let count = search.run().await?;
-            cost.add_reads(&plan);
-            if decides && count == 0 {
+            cost.add_reads(&search.plan);
+            if search.decides && count == 0 {
                 return Ok(Found::Nothing(cost));
             }
         }
@@ -224,8 +223,8 @@ impl From<Draft> for Reduced {
 
 impl Search {
     /// How many rows it has.
-    async fn run(self) -> Result<usize, Failure> {
-        let mut batches = execute_stream(self.plan.clone(), self.context)?;
+    async fn run(&self) -> Result<usize, Failure> {
+        let mut batches = execute_stream(self.plan.clone(), self.context.clone())?;
         let (mut rows, mut count) = (Vec::new(), 0);
         while let Some(batch) = batches.next().await.transpose()? {
             count += batch.num_rows();

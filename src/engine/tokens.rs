@@ -112,7 +112,6 @@ fn bind(tokens: Vec<TokenWithSpan>, values: &Values) -> Result<Vec<TokenWithSpan
                 match after_in {
                     true if items.is_empty() => vec![text(NO_VALUE)],
                     true => items,
-                    false if items.is_empty() => cast_to_texts(array(items)),
                     false => array(items),
                 }
             }
@@ -127,18 +126,21 @@ fn number(digits: String, negative: bool) -> Vec<Token> {
     if negative { vec![Token::LParen, Token::Minus, digits, Token::RParen] } else { vec![digits] }
 }
 
+/// An array of texts; when it is empty, nothing but a cast tells its type.
 fn array(items: Vec<Token>) -> Vec<Token> {
-    let mut call = vec![word("make_array", Keyword::NoKeyword), Token::LParen];
-    call.extend(items);
-    call.push(Token::RParen);
-    call
+    let is_empty = items.is_empty();
+    let mut array = call("make_array", items);
+    if is_empty {
+        array.extend([Token::Comma, Token::SingleQuotedString("List(Utf8)".into())]);
+        array = call("arrow_cast", array);
+    }
+    array
 }
 
-/// Nothing tells the type of an empty array.
-fn cast_to_texts(array: Vec<Token>) -> Vec<Token> {
-    let mut call = vec![word("arrow_cast", Keyword::NoKeyword), Token::LParen];
-    call.extend(array);
-    call.extend([Token::Comma, Token::SingleQuotedString("List(Utf8)".into()), Token::RParen]);
+fn call(function: &str, arguments: Vec<Token>) -> Vec<Token> {
+    let mut call = vec![word(function, Keyword::NoKeyword), Token::LParen];
+    call.extend(arguments);
+    call.push(Token::RParen);
     call
 }
 
