@@ -124,6 +124,20 @@ async fn samples_do_not_depend_on_order_and_stop_at_fifty() {
 }
 
 #[tokio::test]
+async fn distinct_texts_are_counted_with_little_memory_for_each_group() {
+    let engine = engine().await;
+    // 100,000 groups: with a table for each, they would take gigabytes, and the session has 64 MiB.
+    let sql = "SELECT count(*) || ' ' || sum(n) || ' ' || max(n) || ' ' || min(same) || ' ' || sum(some) FROM \
+               (SELECT value % 100000 AS g, count(DISTINCT 'request ' || (value % 300000)) AS n, count(DISTINCT arrow_cast(g, 'Utf8')) AS same, \
+                       count(DISTINCT arrow_cast(value, 'Utf8')) FILTER (WHERE value <= 10) AS some \
+                FROM (SELECT value, value % 100000 AS g FROM generate_series(1, 400000)) GROUP BY value % 100000)";
+    assert_eq!(one(&engine, sql).await, "100000 300000 3 1 10");
+    // What the library counts stays as it is.
+    let others = "SELECT count(*) || ' ' || count(v) || ' ' || count(DISTINCT v) || ' ' || count(DISTINCT w) FROM (VALUES (1, 'a'), (1, 'b'), (NULL, 'b')) AS t(v, w)";
+    assert_eq!(one(&engine, others).await, "3 2 1 2");
+}
+
+#[tokio::test]
 async fn wrong_arguments_are_named() {
     let engine = engine().await;
     assert!(

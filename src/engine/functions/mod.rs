@@ -5,6 +5,7 @@
 mod arn_part;
 mod bucket_arn;
 mod client;
+mod count;
 mod entropy;
 mod flag;
 mod injection_score;
@@ -71,10 +72,11 @@ static FUNCTIONS: &[&Function] = &[
     &session_name::SESSION_NAME,
 ];
 
-/// Registers our functions, and those of `datafusion-functions-json` with the operators `->` and `->>`.
+/// Registers our functions, those of `datafusion-functions-json` with the operators `->` and `->>`, and a `count` that needs less.
 pub fn register(context: &SessionContext) -> Result<()> {
     let mut registry = context.clone(); // a handle on the same session, because this call wants `&mut`
     json::register(&mut registry).map_err(sql_error)?;
+    count::register(context);
     for function in FUNCTIONS {
         match (function.build)() {
             Build::Scalar(scalar) => context.register_udf(scalar),
