@@ -1,16 +1,14 @@
 //! Fresh rows that only count in a group that was not there before.
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::{JoinConstraint, JoinType, NullEquality, Result, ScalarValue};
+use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator, Window, WindowFrame, lit,
-};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Window, WindowFrame};
 
+use super::begin::{DAY, begin, instant, sides, span};
 use super::origin::{Origin, is_row_by_row, origins, plain};
+use super::sieve::Sieve;
+use super::slot::binned;
 
-/// Microseconds of a day.
-const DAY: i64 = 24 * 3_600_000_000;
 /// Microseconds of history before fresh rows that are looked at for their groups: what happens daily is known from a day before.
 /// It decides how much is read, not what is found.
 const RECENT: i64 = DAY;
@@ -42,52 +40,24 @@ impl Novelty {
         Some(Novelty { keys, time: origin.exact(&self.time)?, ..self.clone() })
     }
 
-    /// The groups that were there shortly before fresh rows begin; none when rows of `node` that meet `conditions` may be older.
-    pub fn before(&self, node: &LogicalPlan, conditions: &[Expr]) -> Result<Option<Before>> {
-        let Some(begin) = conditions.iter().find_map(|condition| begin(node, &self.time, condition)) else {
-            return Ok(None);
+    /// The groups that were there shortly before rows begin that are asked for: those of `node` that meet `conditions`, and others
+    /// up to `reach` microseconds before; none when it is not known when they begin.
+    pub fn sieve(&self, node: &LogicalPlan, conditions: &[Expr], reach: i64) -> Result<Option<Sieve>> {
+        // A row's slot of time begins at or before it, by less than the slot's width.
+        let (time, width) = match binned(&self.time) {
+            Some(slot) => (slot.time, span(slot.width)),
+            None => (&self.time, Some(0)),
         };
-        let end = begin.saturating_sub(self.slack);
-        let is_before = self.seen_time.clone().lt(instant(end));
-        let is_recent = self.seen_time.clone().gt_eq(instant(end.saturating_sub(RECENT)));
+        let (Some(begin), Some(width)) = (begin(node, time, conditions), width) else { return Ok(None) };
+        let end = [reach, width, self.slack].into_iter().fold(begin, i64::saturating_sub);
+        let seen_time = binned(&self.seen_time).map_or(&self.seen_time, |slot| slot.time);
+        let is_before = seen_time.clone().lt(instant(end));
+        let is_recent = seen_time.clone().gt_eq(instant(end.saturating_sub(RECENT)));
         let rows = LogicalPlan::Filter(Filter::try_new(is_recent.and(is_before), self.seen.clone().into())?);
         let named = self.seen_keys.iter().enumerate().map(|(place, key)| key.clone().alias(format!("before{place}")));
         let groups = LogicalPlanBuilder::from(rows).project(named)?.distinct()?.build()?;
-        Ok(Some(Before { keys: self.keys.clone(), groups }))
+        Ok(Some(Sieve { keys: self.keys.clone(), groups, keeps: JoinType::LeftAnti }))
     }
-}
-
-/// Groups that were there before.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Before {
-    /// Keys of the group of a row.
-    keys: Vec<Expr>,
-    /// The same, of each group that was there.
-    groups: LogicalPlan,
-}
-
-impl Before {
-    /// Those of `rows` whose group was not there.
-    pub fn without(&self, rows: LogicalPlan) -> Result<LogicalPlan> {
-        let columns = self.groups.schema().columns().into_iter().map(Expr::Column);
-        let pairs = self.keys.iter().cloned().zip(columns).collect();
-        let (rows, groups) = (rows.into(), self.groups.clone().into());
-        let (kind, by) = (JoinType::LeftAnti, JoinConstraint::On);
-        // Null is a key of its own in a window.
-        let equal = NullEquality::NullEqualsNull;
-        Ok(LogicalPlan::Join(Join::try_new(rows, groups, pairs, None, kind, by, equal, false)?))
-    }
-}
-
-/// Microseconds (since 1970 UTC) from which on the `time` of rows of `node` is that meet `condition`.
-fn begin(node: &LogicalPlan, time: &Expr, condition: &Expr) -> Option<i64> {
-    if let Some((_, Expr::Literal(begin, _))) = sides(condition, Operator::GtEq).filter(|(left, _)| *left == time) {
-        return match begin.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))) {
-            Ok(ScalarValue::TimestampMicrosecond(begin, _)) => begin,
-            _ => None,
-        };
-    }
-    origins(node).iter().find_map(|(origin, input)| begin(input, &origin.exact(time)?, &origin.exact(condition)?))
 }
 
 /// `row_number() OVER (PARTITION BY ... ORDER BY time ...) = 1`.
@@ -118,9 +88,17 @@ fn novelty(window: &Window, params: &WindowFunctionParams, time: &Expr, slack: i
     while let LogicalPlan::Window(other) = seen {
         seen = &other.input;
     }
-    let origin = Origin::same(seen.schema());
-    let seen_keys = keys.iter().map(|key| origin.exact(key)).collect::<Option<Vec<_>>>()?;
-    let seen_time = origin.exact(time)?;
+    let seen_in = |origin: &Origin, keys: &[Expr], time: &Expr| {
+        Some((keys.iter().map(|key| origin.exact(key)).collect::<Option<Vec<_>>>()?, origin.exact(time)?))
+    };
+    let (mut seen_keys, mut seen_time) = seen_in(&Origin::same(seen.schema()), &keys, time)?;
+    // A group of rows is there when one of its rows is.
+    while let LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Aggregate(_) = seen {
+        let origins = origins(seen);
+        let (origin, input) = origins.first()?;
+        (seen_keys, seen_time) = seen_in(origin, &seen_keys, &seen_time)?;
+        seen = input;
+    }
     let is_worth_it = !keys.is_empty() && is_row_by_row(seen);
     is_worth_it.then(|| Novelty { keys, time: time.clone(), seen: seen.clone(), seen_keys, seen_time, slack })
 }
@@ -133,24 +111,4 @@ fn made_by<'a>(window: &'a Window, result: &Expr) -> Option<&'a WindowFunction> 
         Expr::WindowFunction(function) => Some(function),
         _ => None,
     }
-}
-
-fn sides(expression: &Expr, operator: Operator) -> Option<(&Expr, &Expr)> {
-    match plain(expression) {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if *op == operator => Some((left, right)),
-        _ => None,
-    }
-}
-
-/// The length of an interval in microseconds; none for months, which have many.
-fn span(interval: &Expr) -> Option<i64> {
-    let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = interval else { return None };
-    let days = i64::from(interval.days).checked_mul(DAY)?;
-    let whole = days.checked_add(interval.nanoseconds / 1_000)?;
-    (interval.months == 0 && whole >= 0).then_some(whole)
-}
-
-/// Microseconds since 1970 UTC.
-fn instant(micros: i64) -> Expr {
-    lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())))
 }

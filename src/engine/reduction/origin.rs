@@ -63,7 +63,8 @@ impl Origin {
         Origin { columns: columns.collect(), ..Origin::default() }
     }
 
-    fn of_groups(aggregate: &Aggregate) -> Origin {
+    /// Groups of rows: their keys in terms of each row, and what one row or another of them meets.
+    pub fn of_groups(aggregate: &Aggregate) -> Origin {
         let mut origin = Origin::default();
         if aggregate.group_expr.iter().any(|key| matches!(key, Expr::GroupingSet(_))) {
             return origin;
@@ -77,6 +78,13 @@ impl Origin {
             }
         }
         origin
+    }
+
+    /// Values of groups, without their keys, in terms of all rows of a group.
+    pub fn of_values(aggregate: &Aggregate) -> Origin {
+        let values = aggregate.schema.columns().into_iter().skip(aggregate.group_expr.len());
+        let columns = values.zip(aggregate.aggr_expr.iter().map(plain).cloned());
+        Origin { columns: columns.collect(), ..Origin::default() }
     }
 
     /// The expression in terms of the input; none when more than one row of the input says what it is.
@@ -124,8 +132,13 @@ impl Origin {
         rows.iter().flat_map(split_conjunction).cloned().collect()
     }
 
+    /// What one row or another of a group meets, where the group meets `condition` and its keys alone do not.
+    pub fn of_some_row(&self, condition: &Expr) -> Option<Expr> {
+        self.weaker(condition).filter(|_| self.is_flagged(condition))
+    }
+
     /// What some row of the input meets when a row of the node meets `condition`; none when nothing is known.
-    fn weaker(&self, condition: &Expr) -> Option<Expr> {
+    pub fn weaker(&self, condition: &Expr) -> Option<Expr> {
         match condition {
             Expr::Alias(alias) => self.weaker(&alias.expr),
             Expr::Column(column) if self.flags.contains_key(column) => self.flags.get(column).cloned(),

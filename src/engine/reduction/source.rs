@@ -4,16 +4,18 @@ use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, LogicalPlanBuilder};
 
-use super::novelty::{Before, Novelty};
+use super::novelty::Novelty;
 use super::origin::{asks_for_fresh, is_row_by_row, origins};
 use super::pairs::pairs;
+use super::screen::Screen;
+use super::sieve::Sieve;
 
 /// Rows and what of them are keys. Other rows may be among them too: never fewer.
 #[derive(Debug, Clone)]
 pub struct Source {
     rows: LogicalPlan,
-    /// Groups of which it has no row.
-    known: Vec<Before>,
+    /// Groups that tell which of the rows matter.
+    sieves: Vec<Sieve>,
     /// Expressions over the rows.
     pub keys: Vec<Expr>,
 }
@@ -24,22 +26,27 @@ impl Source {
     /// some key are known: below what groups, sorts and joins whole histories.
     pub fn below(node: &LogicalPlan, conditions: Vec<Expr>, keys: Vec<Expr>) -> Result<Option<(Source, Vec<usize>)>> {
         let keys = keys.into_iter().enumerate().collect();
-        let mut at = Place { node, conditions, keys, new: Vec::new() };
+        let mut at = Place { node, conditions, keys, new: Vec::new(), screens: Vec::new() };
         while let Some(below) = at.step() {
             at = below;
         }
-        let Place { node, conditions, keys, new } = at;
+        let Place { node, conditions, keys, new, screens } = at;
         if !is_row_by_row(node) {
             return Ok(None);
         }
-        let known = new.iter().map(|new| new.before(node, &conditions)).collect::<Result<Vec<_>>>()?;
-        let known = known.into_iter().flatten().collect();
+        let mut sieves = Vec::new();
+        for new in new {
+            sieves.extend(new.sieve(node, &conditions, 0)?);
+        }
+        for screen in screens {
+            sieves.extend(screen.sieves(node, &conditions)?);
+        }
         let rows = match conjunction(conditions) {
             Some(condition) => LogicalPlan::Filter(Filter::try_new(condition, node.clone().into())?),
             None => node.clone(),
         };
         let (places, keys) = keys.into_iter().unzip();
-        Ok(Some((Source { rows, known, keys }, places)))
+        Ok(Some((Source { rows, sieves, keys }, places)))
     }
 
     /// The same rows with these of the keys.
@@ -50,7 +57,7 @@ impl Source {
     /// Adds the keys of a source that has the same rows: where each of them stands; none, and nothing added, when its rows are
     /// others.
     pub fn add(&mut self, other: &Source) -> Option<Vec<usize>> {
-        if self.rows != other.rows || self.known != other.known {
+        if self.rows != other.rows || self.sieves != other.sieves {
             return None;
         }
         let mut places = Vec::with_capacity(other.keys.len());
@@ -67,8 +74,8 @@ impl Source {
     /// The query for the keys, each once.
     pub fn query(&self) -> Result<LogicalPlan> {
         let mut rows = self.rows.clone();
-        for known in &self.known {
-            rows = known.without(rows)?;
+        for sieve in &self.sieves {
+            rows = sieve.of(rows)?;
         }
         let named = self.keys.iter().enumerate().map(|(place, key)| key.clone().alias(format!("key{place}")));
         LogicalPlanBuilder::from(rows).project(named)?.distinct()?.build()
@@ -82,6 +89,7 @@ struct Place<'a> {
     /// With their positions among all keys.
     keys: Vec<(usize, Expr)>,
     new: Vec<Novelty>,
+    screens: Vec<Screen>,
 }
 
 impl<'a> Place<'a> {
@@ -104,15 +112,20 @@ impl<'a> Place<'a> {
             }
             let mut conditions = origin.implied(&self.conditions, input);
             let mut new: Vec<Novelty> = self.new.iter().filter_map(|new| new.below(&origin)).collect();
+            let mut screens: Vec<Screen> =
+                self.screens.iter().filter_map(|screen| screen.below(self.node, &origin)).collect();
             match self.node {
                 LogicalPlan::Filter(filter) => {
                     conditions.extend(origin.implied(std::slice::from_ref(&filter.predicate), input));
                 }
                 LogicalPlan::Window(window) => new.extend(Novelty::asked(window, &self.conditions)),
+                LogicalPlan::Aggregate(aggregate) => {
+                    screens.extend(Screen::asked(self.node, aggregate, &self.conditions));
+                }
                 _ => {}
             }
             if !keys.is_empty() && conditions.iter().any(|condition| asks_for_fresh(input, condition)) {
-                return Some(Place { node: input, conditions, keys, new });
+                return Some(Place { node: input, conditions, keys, new, screens });
             }
         }
         None

@@ -1,0 +1,26 @@
+//! Slots of time of one width: `date_bin(width, time)`.
+
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr::ScalarFunction;
+
+/// The parts of `date_bin(width, time)`, where the width is the same for all rows.
+pub struct Slot<'a> {
+    function: &'a ScalarFunction,
+    pub width: &'a Expr,
+    pub time: &'a Expr,
+}
+
+/// What the expression says of a slot, if it is one.
+pub fn binned(key: &Expr) -> Option<Slot<'_>> {
+    let Expr::ScalarFunction(function) = key else { return None };
+    let [width, time] = function.args.as_slice() else { return None };
+    let is_slot = function.name() == "date_bin" && width.column_refs().is_empty();
+    is_slot.then_some(Slot { function, width, time })
+}
+
+impl Slot<'_> {
+    /// The slot that `time` is in.
+    pub fn of(&self, time: Expr) -> Expr {
+        self.function.func.call(vec![self.width.clone(), time])
+    }
+}
