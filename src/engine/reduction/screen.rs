@@ -3,9 +3,9 @@
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{Aggregate, Expr, Filter, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Aggregate, BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator};
 
-use super::begin::{begin, instant, span};
+use super::begin::{begin, span};
 use super::novelty::Novelty;
 use super::origin::{Origin, asks_for_fresh, plain};
 use super::sieve::Sieve;
@@ -51,10 +51,16 @@ impl Screen {
             LogicalPlan::Window(window) => new.extend(Novelty::asked(window, &self.some)),
             _ => return None,
         }
-        let exact = |all: &[Expr]| all.iter().map(|one| origin.exact(one)).collect::<Option<Vec<_>>>();
-        let weaker = |all: &[Expr]| all.iter().filter_map(|one| origin.weaker(one)).collect();
-        let (having, some) = (weaker(&self.having), weaker(&self.some));
-        Screen { groups: exact(&self.groups)?, slot: self.slot, rows: exact(&rows)?, having, some, new }.that_asks()
+        let groups = self.groups.iter().map(|key| origin.exact(key)).collect::<Option<Vec<_>>>()?;
+        let weaker = |all: &[Expr]| all.iter().filter_map(|one| origin.weaker(one)).collect::<Vec<_>>();
+        let (mut having, some) = (weaker(&self.having), weaker(&self.some));
+        let asked: Vec<&Expr> = rows.iter().flat_map(split_conjunction).collect();
+        let rows: Vec<Expr> = asked.iter().filter_map(|condition| origin.exact(condition)).collect();
+        if rows.len() < asked.len() {
+            // More rows than the group has.
+            having = having.iter().filter_map(lasting).collect();
+        }
+        Screen { groups, slot: self.slot, rows, having, some, new }.that_asks()
     }
 
     fn that_asks(self) -> Option<Screen> {
@@ -68,9 +74,7 @@ impl Screen {
         let mut sieves = Vec::new();
         let Some(slot) = self.groups.get(self.slot).and_then(binned) else { return Ok(sieves) };
         let Some(begin) = begin(node, slot.time, conditions) else { return Ok(sieves) };
-        // The first slot with a fresh row begins at or before that, and no other slot reaches into it.
-        let first = slot.of(instant(begin));
-        let asked = self.rows.iter().cloned().fold(slot.time.clone().gt_eq(first), Expr::and);
+        let asked = self.rows.iter().cloned().fold(slot.reached_from(begin), Expr::and);
         let rows = LogicalPlan::Filter(Filter::try_new(asked, node.clone().into())?);
         if !self.having.is_empty() {
             sieves.push(self.kept(self.large(rows.clone())?)?);
@@ -112,6 +116,23 @@ fn group(place: usize) -> String {
 
 fn value(place: usize) -> String {
     format!("value{place}")
+}
+
+/// What of a condition a group still meets when rows are added to it; none when that is nothing.
+fn lasting(condition: &Expr) -> Option<Expr> {
+    match plain(condition) {
+        Expr::AggregateFunction(function) if function.func.name() == "bool_or" => Some(condition.clone()),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => match (lasting(left), lasting(right)) {
+            (Some(left), Some(right)) => Some(left.and(right)),
+            (left, right) => left.or(right),
+        },
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => Some(lasting(left)?.or(lasting(right)?)),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Gt | Operator::GtEq, right }) => {
+            let is_count = matches!(plain(left), Expr::AggregateFunction(count) if count.func.name() == "count");
+            (is_count && matches!(plain(right), Expr::Literal(..))).then(|| condition.clone())
+        }
+        _ => None,
+    }
 }
 
 /// A condition on columns, one for each of the aggregates in it, which go to `values`.

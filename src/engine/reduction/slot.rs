@@ -3,6 +3,8 @@
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::ScalarFunction;
 
+use super::begin::instant;
+
 /// The parts of `date_bin(width, time)`, where the width is the same for all rows.
 pub struct Slot<'a> {
     function: &'a ScalarFunction,
@@ -19,8 +21,10 @@ pub fn binned(key: &Expr) -> Option<Slot<'_>> {
 }
 
 impl Slot<'_> {
-    /// The slot that `time` is in.
-    pub fn of(&self, time: Expr) -> Expr {
-        self.function.func.call(vec![self.width.clone(), time])
+    /// What rows meet that are of the slot in which `begin` (microseconds since 1970 UTC) is, or of a later one: slots begin at or
+    /// before their rows, and do not overlap.
+    pub fn reached_from(&self, begin: i64) -> Expr {
+        let first = self.function.func.call(vec![self.width.clone(), instant(begin)]);
+        self.time.clone().gt_eq(first)
     }
 }
