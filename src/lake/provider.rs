@@ -158,7 +158,11 @@ impl TableProvider for Snapshot {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let (files, by_bounds) = self.candidates(state, filters)?;
+        let (mut files, by_bounds) = self.candidates(state, filters)?;
+        if !state.config_options().execution.collect_statistics {
+            // They have passed files over already, and each would be asked again when it is opened.
+            files.iter_mut().for_each(|file| file.statistics = None);
+        }
         let Some((url, store)) = self.store.as_ref().filter(|_| !files.is_empty()) else {
             let shown = match projection {
                 Some(columns) => Arc::new(self.schema.project(columns)?),
