@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, BinaryViewArray};
+use datafusion::arrow::array::{Array, BinaryViewArray, RecordBatch};
 use datafusion::common::ScalarValue;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{col, lit};
@@ -106,8 +106,10 @@ impl Known {
             .and_then(|frame| frame.filter(wanted))
             .and_then(|frame| frame.select_columns(&[IDENTITY]))
             .map_err(failed)?;
-        let mut ids = Ids::default();
-        for batch in rows.collect().await.map_err(failed)? {
+        let batches = rows.collect().await.map_err(failed)?;
+        let count = batches.iter().map(RecordBatch::num_rows).sum();
+        let mut ids = Ids::with_capacity_and_hasher(count, BuildHasherDefault::default());
+        for batch in batches {
             let Some(column) = batch.columns().first().and_then(|c| c.as_any().downcast_ref::<BinaryViewArray>())
             else {
                 return Err(Error::Lake(format!(
