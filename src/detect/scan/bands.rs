@@ -85,8 +85,8 @@ impl Band {
 
 /// The lower bound that a condition says no row meets: of what is not fresh.
 fn denied_bound(condition: &Expr) -> Option<Bound> {
-    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::IsDistinctFrom, right }) = condition else { return None };
-    matches!(right.as_ref(), Expr::Literal(ScalarValue::Boolean(Some(true)), _)).then(|| bound(left)).flatten()
+    let Expr::IsNotTrue(denied) = condition else { return None };
+    bound(denied)
 }
 
 /// The lower bound that a condition says, if that is all that it says.

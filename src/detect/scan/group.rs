@@ -177,11 +177,15 @@ fn prefilter(wishes: &[Wish], table: &SharedTable, state: &Arc<SessionState>) ->
         return Ok((Vec::new(), false));
     }
     let schema = table.inner().schema();
-    let mut conditions = Kinds::of(wishes).conditions(&schema, state)?;
-    let mut windows = windows(wishes);
-    // By these, files and pages are passed over. Rows are asked for them first where no kinds tell more for less.
-    conditions.extend(windows.take_if(|_| conditions.is_empty()));
     let is_narrow = |filter: &Expr| table.is_narrow(filter);
+    let mut conditions = Kinds::of(wishes).conditions(&schema, state)?;
+    if conditions.is_empty() {
+        // One column at a time: by what is known of its values, pages of it are passed over.
+        conditions = shared_by(wishes, |filter| is_narrow(filter) && is_selective(filter) && asked(filter).is_none());
+    }
+    let mut windows = windows(wishes);
+    // By these, files and pages are passed over. Rows are asked for them first where nothing else tells more for less.
+    conditions.extend(windows.take_if(|_| conditions.is_empty()));
     let is_first = |filter: &Expr| is_narrow(filter) && (!is_selective(filter) || asked(filter).is_some());
     let steps: [&dyn Fn(&Expr) -> bool; 2] = [&is_first, &is_narrow];
     let (mut told, mut counts) = (0, false);
@@ -196,6 +200,13 @@ fn prefilter(wishes: &[Wish], table: &SharedTable, state: &Arc<SessionState>) ->
     }
     conditions.extend(windows);
     Ok((conditions, counts))
+}
+
+/// Those of the conditions that each of `wishes` has and that `are` so.
+fn shared_by(wishes: &[Wish], are: impl Fn(&Expr) -> bool) -> Vec<Expr> {
+    let Some((first, others)) = wishes.split_first() else { return Vec::new() };
+    let is_shared = |filter: &Expr| others.iter().all(|other| other.filters.contains(filter));
+    first.filters.iter().filter(|filter| are(filter) && is_shared(filter)).cloned().collect()
 }
 
 /// The plan that reads `columns` of the rows that meet `conditions`, which are asked in their order.
