@@ -1,4 +1,4 @@
-//! Fresh rows that only count in a group that is large enough, or new, where it is of a slot of time: all its rows are near.
+//! Fresh rows that only count in a group of a slot of time that is large enough, or new: all its rows are near.
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, Result};
