@@ -7,7 +7,11 @@ use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, lit};
 use super::origin::{origins, plain};
 
 /// Microseconds of a day.
-pub const DAY: i64 = 24 * 3_600_000_000;
+const DAY: i64 = 24 * 3_600_000_000;
+
+/// Microseconds of history before fresh rows that are looked at for their groups: what happens daily is known from a day before.
+/// It decides how much is read, not what is found.
+pub const RECENT: i64 = DAY;
 
 /// Microseconds (since 1970 UTC) from which on the `time` of rows of `node` is that meet `conditions`.
 pub fn begin(node: &LogicalPlan, time: &Expr, conditions: &[Expr]) -> Option<i64> {

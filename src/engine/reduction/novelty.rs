@@ -4,14 +4,10 @@ use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Window, WindowFrame};
 
-use super::begin::{DAY, begin, instant, sides, span};
+use super::begin::{RECENT, begin, instant, sides, span};
 use super::origin::{Origin, is_row_by_row, origins, plain};
 use super::sieve::Sieve;
 use super::slot::binned;
-
-/// Microseconds of history before fresh rows that are looked at for their groups: what happens daily is known from a day before.
-/// It decides how much is read, not what is found.
-const RECENT: i64 = DAY;
 
 /// A group of rows by a window: rows count that are its first, or that come soon after its first.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,7 +100,7 @@ fn novelty(window: &Window, params: &WindowFunctionParams, time: &Expr, slack: i
 }
 
 /// The function that makes the column `result` of a window.
-fn made_by<'a>(window: &'a Window, result: &Expr) -> Option<&'a WindowFunction> {
+pub fn made_by<'a>(window: &'a Window, result: &Expr) -> Option<&'a WindowFunction> {
     let Expr::Column(column) = result else { return None };
     let place = window.schema.maybe_index_of_column(column)?.checked_sub(window.input.schema().fields().len())?;
     match plain(window.window_expr.get(place)?) {

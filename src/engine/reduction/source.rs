@@ -6,6 +6,7 @@ use datafusion::logical_expr::{Expr, Filter, LogicalPlan, LogicalPlanBuilder};
 
 use super::novelty::Novelty;
 use super::origin::{asks_for_fresh, is_row_by_row, origins};
+use super::pace::Pace;
 use super::pairs::pairs;
 use super::screen::Screen;
 use super::sieve::Sieve;
@@ -26,17 +27,20 @@ impl Source {
     /// some key are known: below what groups, sorts and joins whole histories.
     pub fn below(node: &LogicalPlan, conditions: Vec<Expr>, keys: Vec<Expr>) -> Result<Option<(Source, Vec<usize>)>> {
         let keys = keys.into_iter().enumerate().collect();
-        let mut at = Place { node, conditions, keys, new: Vec::new(), screens: Vec::new() };
+        let mut at = Place { node, conditions, keys, new: Vec::new(), paces: Vec::new(), screens: Vec::new() };
         while let Some(below) = at.step() {
             at = below;
         }
-        let Place { node, conditions, keys, new, screens } = at;
+        let Place { node, conditions, keys, new, paces, screens } = at;
         if !is_row_by_row(node) {
             return Ok(None);
         }
         let mut sieves = Vec::new();
         for new in new {
             sieves.extend(new.sieve(node, &conditions, 0)?);
+        }
+        for pace in paces {
+            sieves.extend(pace.sieve(node, &conditions)?);
         }
         for screen in screens {
             sieves.extend(screen.sieves(node, &conditions)?);
@@ -89,6 +93,7 @@ struct Place<'a> {
     /// With their positions among all keys.
     keys: Vec<(usize, Expr)>,
     new: Vec<Novelty>,
+    paces: Vec<Pace>,
     screens: Vec<Screen>,
 }
 
@@ -112,20 +117,24 @@ impl<'a> Place<'a> {
             }
             let mut conditions = origin.implied(&self.conditions, input);
             let mut new: Vec<Novelty> = self.new.iter().filter_map(|new| new.below(&origin)).collect();
+            let mut paces: Vec<Pace> = self.paces.iter().filter_map(|pace| pace.below(&origin)).collect();
             let mut screens: Vec<Screen> =
                 self.screens.iter().filter_map(|screen| screen.below(self.node, &origin)).collect();
             match self.node {
                 LogicalPlan::Filter(filter) => {
                     conditions.extend(origin.implied(std::slice::from_ref(&filter.predicate), input));
                 }
-                LogicalPlan::Window(window) => new.extend(Novelty::asked(window, &self.conditions)),
+                LogicalPlan::Window(window) => {
+                    new.extend(Novelty::asked(window, &self.conditions));
+                    paces.extend(Pace::asked(window, &self.conditions));
+                }
                 LogicalPlan::Aggregate(aggregate) => {
                     screens.extend(Screen::asked(self.node, aggregate, &self.conditions));
                 }
                 _ => {}
             }
             if !keys.is_empty() && conditions.iter().any(|condition| asks_for_fresh(input, condition)) {
-                return Some(Place { node: input, conditions, keys, new, screens });
+                return Some(Place { node: input, conditions, keys, new, paces, screens });
             }
         }
         None
