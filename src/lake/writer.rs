@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, TimestampMicrosecondArray};
+use datafusion::arrow::array::{Array, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::compute::interleave_record_batch;
 
 use super::parquet::Job;
+use crate::error::{Error, Result};
 use crate::logs::rows::Batch;
 use crate::table::Table;
 
@@ -23,6 +25,9 @@ impl Default for WriterSettings {
         WriterSettings { zstd_level: 1 }
     }
 }
+
+/// Rows of which less than one in so many of their batch waits are copied out of it.
+const ALONE: usize = 4;
 
 /// Microseconds of a UTC day.
 pub const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -48,7 +53,6 @@ pub struct Writer {
     identified: bool,
     settings: WriterSettings,
     days: BTreeMap<i32, Waiting>,
-    turn: u64,
     /// The last batch, with the bytes that one of its rows takes.
     measured: Option<(Arc<Batch>, usize)>,
 }
@@ -58,12 +62,47 @@ struct Waiting {
     batches: Vec<Arc<Batch>>,
     rows: Vec<(usize, usize)>,
     bytes: usize,
-    last_turn: u64,
+}
+
+impl Waiting {
+    /// Copies rows that wait alone: a few rows would keep all others of their batch in memory.
+    fn settle(&mut self) -> Result<()> {
+        let mut counts = vec![0; self.batches.len()];
+        self.rows.iter().for_each(|&(batch, _)| counts[batch] += 1);
+        let is_alone = |(batch, count): (&Arc<Batch>, &usize)| count * ALONE < batch.rows.num_rows();
+        let alone: Vec<bool> = self.batches.iter().zip(&counts).map(is_alone).collect();
+        let copied: Vec<(usize, usize)> = self.rows.iter().copied().filter(|&(batch, _)| alone[batch]).collect();
+        let Some(table) = self.batches.first().map(|batch| batch.table).filter(|_| !copied.is_empty()) else {
+            return Ok(());
+        };
+        let rows: Vec<&RecordBatch> = self.batches.iter().map(|batch| &batch.rows).collect();
+        let rows = interleave_record_batch(&rows, &copied)
+            .map_err(|error| Error::Lake(format!("cannot copy rows of {}: {error}", table.name)))?;
+        let ids = copied.iter().map(|&(batch, row)| self.batches[batch].ids[row]).collect();
+        let mut kept: Vec<Arc<Batch>> = Vec::new();
+        let mut places = vec![0; self.batches.len()];
+        for (place, batch) in self.batches.iter().enumerate().filter(|(place, _)| !alone[*place]) {
+            places[place] = kept.len();
+            kept.push(batch.clone());
+        }
+        let mut next = 0;
+        for (batch, row) in &mut self.rows {
+            if alone[*batch] {
+                (*batch, *row) = (kept.len(), next);
+                next += 1;
+            } else {
+                *batch = places[*batch];
+            }
+        }
+        kept.push(Arc::new(Batch { table, rows, ids }));
+        self.batches = kept;
+        Ok(())
+    }
 }
 
 impl Writer {
     pub(super) fn new(table: &'static Table, identified: bool, settings: WriterSettings) -> Self {
-        Writer { table, identified, settings, days: BTreeMap::new(), turn: 0, measured: None }
+        Writer { table, identified, settings, days: BTreeMap::new(), measured: None }
     }
 
     /// The table that it writes.
@@ -82,10 +121,8 @@ impl Writer {
                 row_bytes
             }
         };
-        self.turn += 1;
         for &(day, row) in rows {
             let waiting = self.days.entry(day).or_default();
-            waiting.last_turn = self.turn;
             if waiting.batches.last().is_none_or(|last| !Arc::ptr_eq(last, batch)) {
                 waiting.batches.push(batch.clone());
             }
@@ -106,25 +143,29 @@ impl Writer {
         self.days.values().map(|w| w.bytes).sum()
     }
 
-    /// Takes out the days that were not added to for longest, until at most `keep` bytes wait.
+    /// Takes out the days with the most bytes until at most `keep` bytes wait: one file each.
     ///
-    /// Objects arrive in the order of their days, so these days are most likely complete: one file each.
-    pub fn overflow(&mut self, keep: usize) -> Vec<Job> {
+    /// Objects arrive in the order of their days, with late events of days before. Those are few, and wait for more: a file costs
+    /// whoever reads its day the same for few rows as for many.
+    pub fn overflow(&mut self, keep: usize) -> Result<Vec<Job>> {
         let mut waiting = self.waiting_bytes();
         if waiting <= keep {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let mut oldest: Vec<(u64, i32, usize)> = self.days.iter().map(|(&d, w)| (w.last_turn, d, w.bytes)).collect();
-        oldest.sort_unstable();
+        let mut largest: Vec<(usize, i32)> = self.days.iter().map(|(&day, waiting)| (waiting.bytes, day)).collect();
+        largest.sort_unstable_by(|a, b| b.cmp(a));
         let mut jobs = Vec::new();
-        for (_, day, bytes) in oldest {
+        for (bytes, day) in largest {
             if waiting <= keep {
                 break;
             }
             waiting -= bytes;
             jobs.extend(self.take(day));
         }
-        jobs
+        for left in self.days.values_mut() {
+            left.settle()?;
+        }
+        Ok(jobs)
     }
 
     /// Takes out everything.

@@ -220,7 +220,7 @@ impl<'a> Walk<'a> {
             }
             let finished = exhausted && decoding == 0 && out_of_turn.is_empty();
             let keep = if finished || full { 0 } else { self.settings.memory };
-            for job in self.overflow(keep) {
+            for job in self.overflow(keep)? {
                 let sender = sender.clone();
                 pool.spawn(move || {
                     let _ = sender.send(Done::Encoded(job.encode()));
@@ -322,20 +322,20 @@ impl<'a> Walk<'a> {
         Ok(kept)
     }
 
-    fn overflow(&mut self, keep: usize) -> Vec<Job> {
+    fn overflow(&mut self, keep: usize) -> Result<Vec<Job>> {
         let waiting: usize = self.writers.iter().map(Writer::waiting_bytes).sum();
         if waiting <= keep && keep > 0 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let mut jobs = Vec::new();
         for writer in &mut self.writers {
             let share = writer.waiting_bytes() as u128 * keep as u128 / 2 / waiting.max(1) as u128;
-            jobs.extend(writer.overflow(share as usize));
+            jobs.extend(writer.overflow(share as usize)?);
         }
         if keep == 0 {
             jobs.extend(self.quarantine.drain());
         }
-        jobs
+        Ok(jobs)
     }
 
     fn upload(&mut self, mut part: Part) {
