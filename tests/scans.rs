@@ -425,15 +425,21 @@ fn where_most_groups_are_fresh_the_history_is_read_as_it_is() {
 #[test]
 fn a_condition_that_fails_fails_its_rule_alone() {
     let events: Vec<Event> = (0..10).map(plain).collect();
-    let broken = READS.replace("'GetObject'", "'GetObject' AND 1 / (length(eventID) - 9) = 1");
-    let rules = [rule(0, &broken), rule(1, READS)];
-    let report = block_on(judge(&rules, trail(&events, 10), &Window::default(), PLENTY, Scans::Shared));
-    assert!(
-        matches!(&report.verdicts[0].outcome, Outcome::Failed(reason) if reason.contains("zero")),
-        "{:?}",
-        report.verdicts[0]
-    );
-    assert_eq!(report.verdicts[1].outcome, Outcome::Fired(1));
+    let fails = "1 / (length(eventID) - 9) = 1";
+    let broken = READS.replace("'GetObject'", &format!("'GetObject' AND {fails}"));
+    // Also where nothing tells which events it wants, by itself and beside another.
+    let of_any = READS.replace("eventName = 'GetObject'", fails);
+    for (broken, other) in [(&broken, READS), (&of_any, READS), (&of_any, &READS.replace("eventName =", "eventID <>"))]
+    {
+        let rules = [rule(0, broken), rule(1, other)];
+        let report = block_on(judge(&rules, trail(&events, 10), &Window::default(), PLENTY, Scans::Shared));
+        assert!(
+            matches!(&report.verdicts[0].outcome, Outcome::Failed(reason) if reason.contains("zero")),
+            "{:?}",
+            report.verdicts[0]
+        );
+        assert_eq!(report.verdicts[1].outcome, Outcome::Fired(1), "{broken} {other}");
+    }
 }
 
 #[test]

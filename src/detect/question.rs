@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SessionState;
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -34,8 +35,8 @@ const ROW_BY_ROW: [&str; 9] = [
     "UnnestExec",
 ];
 
-/// Groups with a fresh row up to which a reduced question asks for them by their keys, which stay in memory: some hundred bytes
-/// each. With more, there is not much to leave out.
+/// Groups with a fresh row up to which a reduced question asks for them by their keys, which stay in memory. With more, there is
+/// not much to leave out.
 const MOST_KEYS: usize = 100_000;
 
 /// Why there is no answer.
@@ -225,16 +226,18 @@ impl Search {
     /// How many rows it has.
     async fn run(&self) -> Result<usize, Failure> {
         let mut batches = execute_stream(self.plan.clone(), self.context.clone())?;
+        let held = MemoryConsumer::new("keys of groups").register(self.context.memory_pool());
         let (mut rows, mut count) = (Vec::new(), 0);
         while let Some(batch) = batches.next().await.transpose()? {
             count += batch.num_rows();
             if count > MOST_KEYS {
                 return Err(format!("more than {MOST_KEYS} groups").into());
             }
+            held.try_grow(batch.get_array_memory_size())?;
             rows.push(batch);
         }
         for (known, columns) in &self.known {
-            known.fill(&self.plan.schema(), &rows, columns)?;
+            known.fill(&self.plan.schema(), &rows, columns, held.new_empty())?;
         }
         Ok(count)
     }

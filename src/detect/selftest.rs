@@ -199,12 +199,14 @@ impl Bench {
         let engine = self.engine_for(Window { lookback, ..window }).await.map_err(|error| error.to_string())?;
         // As hunts do: of a history, what can matter.
         let draft = Draft::of(engine, rule, None).await?;
-        let question = match lookback.is_zero() {
-            true => draft.plan().await?,
-            false => match draft.reduced().await?.found().await.map_err(|failure| failure.reason)? {
-                Found::Question(question) => *question,
-                Found::Nothing(_) => return Ok(Vec::new()),
-            },
+        let found = match (lookback.is_zero(), draft.clone().reduced().await) {
+            (false, Ok(reduced)) => reduced.found().await.ok(),
+            _ => None,
+        };
+        let question = match found {
+            Some(Found::Question(question)) => *question,
+            Some(Found::Nothing(_)) => return Ok(Vec::new()),
+            None => draft.plan().await?,
         };
         let (collected, _) = question.ask(rule).await;
         Ok(collected.map_err(|failure| failure.reason)?.finish(samples::base_time(), &"test".into()))

@@ -29,7 +29,7 @@ use super::kinds::{Kinds, windows};
 use super::leaf::Leaf;
 use super::memory::Budget;
 use super::router::Memory;
-use super::table::{SharedTable, is_selective};
+use super::table::{SharedTable, is_selective, is_sure};
 use super::wanted::wanted;
 use crate::engine::Engine;
 use crate::engine::among::{asked, is_empty};
@@ -181,13 +181,17 @@ fn prefilter(wishes: &[Wish], table: &SharedTable, state: &Arc<SessionState>) ->
     let mut conditions = Kinds::of(wishes).conditions(&schema, state)?;
     if conditions.is_empty() {
         // One column at a time: by what is known of its values, pages of it are passed over.
-        conditions = shared_by(wishes, |filter| is_narrow(filter) && is_selective(filter) && asked(filter).is_none());
+        conditions = shared_by(wishes, |filter| {
+            is_narrow(filter) && is_selective(filter) && is_sure(filter) && asked(filter).is_none()
+        });
     }
     let mut windows = windows(wishes);
     // By these, files and pages are passed over. Rows are asked for them first where nothing else tells more for less.
     conditions.extend(windows.take_if(|_| conditions.is_empty()));
     let is_first = |filter: &Expr| is_narrow(filter) && (!is_selective(filter) || asked(filter).is_some());
-    let steps: [&dyn Fn(&Expr) -> bool; 2] = [&is_first, &is_narrow];
+    // Known keys leave so few rows that their JSON is better decoded twice than all columns of the others once.
+    let is_last = |filter: &Expr| is_narrow(filter) || (asked(filter).is_some() && table.is_flat(filter));
+    let steps: [&dyn Fn(&Expr) -> bool; 3] = [&is_first, &is_narrow, &is_last];
     let (mut told, mut counts) = (0, false);
     for step in steps {
         let more = wishes.iter().flat_map(|wish| &wish.filters).filter(|filter| step(filter)).count();

@@ -11,7 +11,7 @@ use datafusion::prelude::{col, lit};
 
 use super::bands::Wish;
 use super::keys::DISPATCH;
-use super::table::is_selective;
+use super::table::{is_selective, is_sure};
 use crate::engine::repeats::once_per_value;
 
 /// Values up to which a list is compared with what is known of a page: DataFusion's limit.
@@ -53,7 +53,10 @@ impl Kinds {
             let wanted = DISPATCH.map(|column| catch.keys.values(column));
             match wanted.iter().zip(&mut kinds.values).find_map(|(wanted, values)| Some(((*wanted)?, values))) {
                 Some((wanted, values)) => values.extend(wanted.iter().cloned()),
-                None => kinds.others.extend(conjunction(filters.iter().cloned())),
+                None => {
+                    let sure = conjunction(filters.iter().filter(|filter| is_sure(filter)).cloned());
+                    kinds.others.push(sure.unwrap_or_else(|| lit(true)));
+                }
             }
             for (all, wanted) in kinds.all.iter_mut().zip(wanted) {
                 match (all.as_mut(), wanted) {

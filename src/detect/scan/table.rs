@@ -6,17 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef, Result as PlanResult};
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::keys::Keys;
 use super::leaf::{Leaf, LeafExec};
+use crate::engine::among::asked;
 use crate::engine::sql_error;
 use crate::error::Result;
 use crate::table::{Column, DATE, Kind, Table};
@@ -25,8 +27,9 @@ use crate::table::{Column, DATE, Kind, Table};
 #[derive(Debug)]
 pub struct SharedTable {
     inner: Arc<dyn TableProvider>,
-    /// Columns of long values.
+    /// Columns of long values, and those of them that are lists.
     wide: HashSet<String>,
+    nested: HashSet<String>,
     columns: DFSchemaRef,
     leaves: Mutex<Vec<Weak<Leaf>>>,
     noting: bool,
@@ -36,9 +39,11 @@ impl SharedTable {
     /// Nothing asked for yet. With `noting`, its leaves note when their rows happened.
     pub fn new(table: &'static Table, inner: Arc<dyn TableProvider>, noting: bool) -> Result<SharedTable> {
         let columns = Arc::new(DFSchema::try_from(inner.schema()).map_err(sql_error)?);
-        let is_wide = |column: &&Column| matches!(column.kind, Kind::Json | Kind::List(_) | Kind::Texts);
+        let is_nested = |column: &&Column| matches!(column.kind, Kind::List(_) | Kind::Texts);
+        let is_wide = |column: &&Column| column.kind == Kind::Json || is_nested(column);
         let wide = table.stored_columns().filter(is_wide).map(Column::stored_name).collect();
-        Ok(SharedTable { inner, wide, columns, leaves: Mutex::default(), noting })
+        let nested = table.stored_columns().filter(is_nested).map(Column::stored_name).collect();
+        Ok(SharedTable { inner, wide, nested, columns, leaves: Mutex::default(), noting })
     }
 
     /// The table itself.
@@ -49,6 +54,11 @@ impl SharedTable {
     /// True for a condition on columns of short values alone: JSON and lists take long to decode.
     pub fn is_narrow(&self, condition: &Expr) -> bool {
         condition.column_refs().iter().all(|read| !self.wide.contains(&read.name))
+    }
+
+    /// True for a condition that rows of a file can be asked before other columns are decoded: files do not ask lists.
+    pub fn is_flat(&self, condition: &Expr) -> bool {
+        condition.column_refs().iter().all(|read| !self.nested.contains(&read.name))
     }
 
     /// A leaf that waits for rows that meet `conditions`, as SQL says them, and wants no column of them. Conditions that only a
@@ -91,6 +101,28 @@ impl SharedTable {
 /// True for a condition on more than the time of a row: only such conditions leave few rows of a window.
 pub fn is_selective(condition: &Expr) -> bool {
     condition.column_refs().iter().any(|column| column.name != "time" && column.name != DATE)
+}
+
+/// True for a condition that has an answer for every row: one that fails fails whatever is read with it.
+pub fn is_sure(condition: &Expr) -> bool {
+    let mut is_sure = true;
+    // Nothing in it fails.
+    let _ = condition.apply(|inner| {
+        is_sure &= match inner {
+            Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) => true,
+            Expr::BinaryExpr(BinaryExpr { op: Operator::Eq | Operator::NotEq, .. }) => true,
+            Expr::BinaryExpr(BinaryExpr { op: Operator::Lt | Operator::LtEq, .. }) => true,
+            Expr::BinaryExpr(BinaryExpr { op: Operator::Gt | Operator::GtEq, .. }) => true,
+            Expr::Column(_) | Expr::Literal(..) | Expr::Not(_) | Expr::InList(_) | Expr::Like(_) | Expr::Between(_) => {
+                true
+            }
+            Expr::IsNull(_) | Expr::IsNotNull(_) => true,
+            Expr::IsTrue(_) | Expr::IsNotTrue(_) | Expr::IsFalse(_) | Expr::IsNotFalse(_) => true,
+            other => asked(other).is_some(),
+        };
+        Ok(TreeNodeRecursion::Continue)
+    });
+    is_sure
 }
 
 #[async_trait]

@@ -101,6 +101,8 @@ impl AggregateUDFImpl for Count {
 struct Distinct {
     /// Numbers of groups, each with each of its texts once.
     pairs: Box<dyn GroupValues>,
+    /// The pairs when they were taken out of their table, until more come: groups go a few at a time where rows are in order.
+    left: Option<(UInt64Array, ArrayRef)>,
     /// By group.
     counts: Vec<i64>,
     /// Where the rows of a batch are among the pairs: kept for its memory.
@@ -112,11 +114,14 @@ impl Distinct {
         let group = Field::new("group", DataType::UInt64, false);
         let schema = Arc::new(Schema::new(vec![group, Field::new("text", text, false)]));
         let pairs = new_group_values(schema, &GroupOrdering::None)?;
-        Ok(Distinct { pairs, counts: Vec::new(), places: Vec::new() })
+        Ok(Distinct { pairs, left: None, counts: Vec::new(), places: Vec::new() })
     }
 
     /// Adds texts, none null, each to the group of its row.
     fn add(&mut self, groups: UInt64Array, texts: ArrayRef) -> Result<()> {
+        if let Some((groups, texts)) = self.left.take() {
+            self.pairs.intern(&[Arc::new(groups), texts], &mut self.places)?;
+        }
         let before = self.pairs.len();
         let groups: ArrayRef = Arc::new(groups);
         self.pairs.intern(&[groups.clone(), texts], &mut self.places)?;
@@ -138,21 +143,29 @@ impl Distinct {
     /// Takes groups out, the first ones: their counts, and the pairs, some of which may be those of later groups.
     fn emit(&mut self, emit_to: EmitTo) -> Result<(Vec<i64>, UInt64Array, ArrayRef)> {
         let counts = emit_to.take_needed(&mut self.counts);
-        let (groups, texts) = match self.pairs.emit(EmitTo::All)?.as_slice() {
-            [groups, texts] => (groups.as_primitive::<UInt64Type>().clone(), texts.clone()),
-            _ => return internal_err!("pairs of a group and a text have two columns"),
+        let (groups, texts) = match self.left.take() {
+            Some(left) => left,
+            None => self.taken()?,
         };
-        // Else it knows hashes of pairs that it has no more.
-        self.pairs.clear_shrink(0);
         let emitted = counts.len() as u64;
         let stays: BooleanArray = groups.values().iter().map(|group| Some(*group >= emitted)).collect();
         if stays.has_true() {
             let left = filter(&groups, &stays)?;
-            let left: ArrayRef =
-                Arc::new(left.as_primitive::<UInt64Type>().unary::<_, UInt64Type>(|group| group - emitted));
-            self.pairs.intern(&[left, filter(&texts, &stays)?], &mut self.places)?;
+            let left = left.as_primitive::<UInt64Type>().unary::<_, UInt64Type>(|group| group - emitted);
+            self.left = Some((left, filter(&texts, &stays)?));
         }
         Ok((counts, groups, texts))
+    }
+
+    /// The pairs, out of their table.
+    fn taken(&mut self) -> Result<(UInt64Array, ArrayRef)> {
+        let pairs = self.pairs.emit(EmitTo::All)?;
+        // Else it knows hashes of pairs that it has no more.
+        self.pairs.clear_shrink(0);
+        match pairs.as_slice() {
+            [groups, texts] => Ok((groups.as_primitive::<UInt64Type>().clone(), texts.clone())),
+            _ => internal_err!("pairs of a group and a text have two columns"),
+        }
     }
 }
 
@@ -244,7 +257,10 @@ impl GroupsAccumulator for Distinct {
 
     fn size(&self) -> usize {
         let rows = self.counts.capacity() + self.places.capacity();
-        size_of_val(self) + self.pairs.size() + rows * size_of::<i64>()
+        let size_of_left =
+            |(groups, texts): &(UInt64Array, ArrayRef)| groups.get_array_memory_size() + texts.get_array_memory_size();
+        let left = self.left.as_ref().map_or(0, size_of_left);
+        size_of_val(self) + self.pairs.size() + left + rows * size_of::<i64>()
     }
 }
 
@@ -322,6 +338,7 @@ mod tests {
             batches in prop::collection::vec((select(&[Step::Update, Step::Merge, Step::Convert]), rows()), 0..6),
             of in select(&[DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View]),
             first in 0..=GROUPS,
+            second in 0..=GROUPS,
         ) {
             let mut distinct = Distinct::of(of.clone()).expect("an accumulator");
             distinct.update_batch(&batch(&Vec::new(), &of).0, &[], None, GROUPS).expect("no rows");
@@ -334,10 +351,11 @@ mod tests {
             }
             let mut counts: Vec<i64> = Vec::new();
             // Those that stay are counted on, under their new numbers.
-            for emit_to in [EmitTo::First(first), EmitTo::All] {
+            for emit_to in [EmitTo::First(first), EmitTo::First(second.min(GROUPS - first)), EmitTo::First(0), EmitTo::All] {
+                let is_first = counts.is_empty() && emit_to == EmitTo::First(first);
                 let emitted = distinct.evaluate(emit_to).expect("counts");
                 counts.extend(emitted.as_primitive::<Int64Type>().values());
-                if counts.len() < GROUPS {
+                if is_first && counts.len() < GROUPS {
                     let rows: Rows = (first..GROUPS).map(|group| (group - first, Some("late"), Some(true))).collect();
                     let (texts, groups, _) = batch(&rows, &of);
                     distinct.update_batch(&texts, &groups, None, GROUPS - first).expect("counted");
@@ -345,7 +363,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(counts, expected.iter().map(|texts| texts.len() as i64).collect::<Vec<_>>());
-            prop_assert!(distinct.pairs.is_empty());
+            prop_assert!(distinct.pairs.is_empty() && distinct.left.is_none());
         }
     }
 }

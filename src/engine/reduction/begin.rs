@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, lit};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, lit};
 
 use super::origin::{origins, plain};
 
@@ -13,6 +13,9 @@ const DAY: i64 = 24 * 3_600_000_000;
 /// It decides how much is read, not what is found.
 pub const RECENT: i64 = DAY;
 
+/// Years around 1970 in which slots of time are known, which are counted in nanoseconds.
+const YEARS: i64 = 290;
+
 /// Microseconds (since 1970 UTC) from which on the `time` of rows of `node` is that meet `conditions`.
 pub fn begin(node: &LogicalPlan, time: &Expr, conditions: &[Expr]) -> Option<i64> {
     conditions.iter().find_map(|condition| asked(node, time, condition))
@@ -20,12 +23,29 @@ pub fn begin(node: &LogicalPlan, time: &Expr, conditions: &[Expr]) -> Option<i64
 
 fn asked(node: &LogicalPlan, time: &Expr, condition: &Expr) -> Option<i64> {
     if let Some((_, Expr::Literal(begin, _))) = sides(condition, Operator::GtEq).filter(|(left, _)| *left == time) {
-        return match begin.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))) {
-            Ok(ScalarValue::TimestampMicrosecond(begin, _)) => begin,
+        // Text, numbers and times of other zones are compared in other ways.
+        let is_utc = is_utc(&time.get_type(node.schema()).ok()?);
+        let is_known = matches!(begin, ScalarValue::Utf8(_) | ScalarValue::Date32(_)) || is_utc_instant(begin);
+        let begin = begin.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+        return match begin {
+            Ok(ScalarValue::TimestampMicrosecond(begin, _)) if is_utc && is_known => {
+                begin.filter(|begin| begin.abs() < YEARS * 365 * DAY)
+            }
             _ => None,
         };
     }
     origins(node).iter().find_map(|(origin, input)| asked(input, &origin.exact(time)?, &origin.exact(condition)?))
+}
+
+fn is_utc(kind: &DataType) -> bool {
+    match kind {
+        DataType::Timestamp(_, zone) => zone.as_deref().is_none_or(|zone| ["UTC", "+00:00", "Z"].contains(&zone)),
+        _ => false,
+    }
+}
+
+fn is_utc_instant(value: &ScalarValue) -> bool {
+    is_utc(&value.data_type())
 }
 
 /// The sides of a condition or sum.

@@ -348,6 +348,7 @@ mod tests {
     use datafusion::arrow::array::RecordBatch;
     use datafusion::arrow::util::pretty::pretty_format_batches;
     use datafusion::datasource::MemTable;
+    use datafusion::execution::memory_pool::MemoryConsumer;
     use datafusion::prelude::{DataFrame, col};
     use proptest::prelude::*;
     use proptest::sample::select;
@@ -520,7 +521,8 @@ mod tests {
             is_decided |= search.decides && count == 0;
             keys += count;
             for (known, columns) in &search.known {
-                known.fill(&found.schema(), &rows, columns).expect(question);
+                let held = MemoryConsumer::new("keys").register(state.task_ctx().memory_pool());
+                known.fill(&found.schema(), &rows, columns, held).expect(question);
             }
         }
         assert!(!is_decided || frame.clone().count().await.expect(question) == 0, "{question} has rows without keys");
@@ -585,6 +587,70 @@ mod tests {
             keys.push(count);
         }
         assert_eq!(keys, [0, 1, 3]);
+    }
+
+    #[tokio::test]
+    async fn what_is_new_by_another_time_than_that_of_slots_is_found() {
+        // Of the session of x that began at 14:00, the first row is new and old, and the fresh one, eleven hours later, is not new.
+        let rows = "(1, 'x', 1, 0, -20), (2, 'x', 2, 1, -10), (3, 'x', 1, 12, 1)";
+        let engine = engine(rows).await;
+        let sessions = "SELECT k, bool_or(fresh) AS fresh FROM (SELECT *, time - arrow_cast(v * 3600000000, 'Duration(Microsecond)') AS created, \
+                        min(time) OVER (PARTITION BY k, l) AS began FROM r) WHERE created >= '1970-01-01T12:00:00Z' \
+                        GROUP BY k, date_bin(INTERVAL '1 hour', created) HAVING bool_or(time < began + INTERVAL '1 hour')";
+        let (plain, reduced, ..) = answers(&engine, sessions).await;
+        assert_eq!(plain, reduced);
+        assert!(plain.iter().any(|line| line.contains('x')), "{plain:?}");
+    }
+
+    #[tokio::test]
+    async fn times_of_other_zones_and_kinds_are_not_taken_for_utc() {
+        let engine = engine("(1, 'x', 1, 0, -4), (2, 'x', 1, 0, -3), (3, 'y', 1, 0, 1), (4, 'y', 1, 0, 2)").await;
+        let local = "SELECT *, arrow_cast(time, 'Timestamp(Microsecond, Some(\"+09:00\"))') AS local, CAST(time AS VARCHAR) AS text, CAST(id AS BIGINT) AS seq FROM r";
+        let binned = |conditions: &str| {
+            format!(
+                "SELECT k, bool_or(fresh) AS fresh, count(*) AS n FROM ({local}) WHERE {conditions} GROUP BY k, date_bin(INTERVAL '1 hour', local) HAVING count(*) > 0"
+            )
+        };
+        let first = |time: &str, condition: &str| {
+            format!(
+                "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY {time}, id) AS place FROM ({local}) WHERE {condition}) WHERE place = 1"
+            )
+        };
+        for question in [
+            binned("local >= '1970-01-02T04:00:00'"),
+            binned("local >= DATE '1970-01-02'"),
+            first("local", "local >= '1970-01-02T04:00:00'"),
+            first("text", "text >= '1970-01-01T05:00:00Z'"),
+            first("seq", "seq >= 1"),
+        ] {
+            let (plain, reduced, ..) = answers(&engine, &question).await;
+            assert_eq!(plain, reduced, "{question}");
+        }
+    }
+
+    #[tokio::test]
+    async fn zeros_of_both_signs_are_one_key() {
+        let engine = engine("(1, 'x', 1, 1, -30), (2, 'x', 1, 0, -2), (3, 'x', 1, 1, 1)").await;
+        let signed = "SELECT *, CASE v WHEN 1 THEN -0e0 ELSE 0e0 END AS zero FROM r";
+        for question in [
+            format!(
+                "SELECT k, round(zero) AS zero, bool_or(fresh) AS fresh, count(*) AS n FROM ({signed}) GROUP BY k, round(zero)"
+            ),
+            format!(
+                "SELECT id, k, fresh FROM (SELECT *, row_number() OVER (PARTITION BY k, zero ORDER BY time, id) AS place FROM ({signed})) WHERE place = 1"
+            ),
+        ] {
+            let (plain, reduced, ..) = answers(&engine, &question).await;
+            assert_eq!(plain, reduced, "{question}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_another_value_each_time_is_no_key() {
+        let engine = engine("(1, 'x', 1, 0, -4), (2, 'x', 1, 0, 1)").await;
+        let (plain, reduced, ..) =
+            answers(&engine, "SELECT bool_or(fresh) AS fresh, count(*) AS n FROM r GROUP BY uuid()").await;
+        assert_eq!(plain, reduced);
     }
 
     #[tokio::test]

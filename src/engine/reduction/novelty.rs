@@ -2,7 +2,9 @@
 
 use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Window, WindowFrame};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Window, WindowFrame,
+};
 
 use super::begin::{RECENT, begin, instant, sides, span};
 use super::origin::{Origin, is_row_by_row, origins, plain};
@@ -34,6 +36,11 @@ impl Novelty {
     pub fn below(&self, origin: &Origin) -> Option<Novelty> {
         let keys = self.keys.iter().map(|key| origin.exact(key)).collect::<Option<Vec<_>>>()?;
         Some(Novelty { keys, time: origin.exact(&self.time)?, ..self.clone() })
+    }
+
+    /// True when it is by this time, or its slots, that rows are new.
+    pub fn is_by(&self, time: &Expr) -> bool {
+        binned(&self.time).map_or(&self.time, |slot| slot.time) == time
     }
 
     /// The groups that were there shortly before rows begin that are asked for: those of `node` that meet `conditions`, and others
@@ -80,6 +87,11 @@ fn soon(window: &Window, condition: &Expr) -> Option<Novelty> {
 
 fn novelty(window: &Window, params: &WindowFunctionParams, time: &Expr, slack: i64) -> Option<Novelty> {
     let (keys, mut seen) = (params.partition_by.clone(), window.input.as_ref());
+    // Zeros of both signs are two groups of some windows, and one of joins.
+    let is_number = |key: &Expr| key.get_type(seen.schema()).is_ok_and(|kind| kind.is_floating());
+    if keys.iter().any(is_number) {
+        return None;
+    }
     // Windows that stand on each other see the same rows.
     while let LogicalPlan::Window(other) = seen {
         seen = &other.input;

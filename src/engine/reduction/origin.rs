@@ -92,6 +92,10 @@ impl Origin {
         let mut known = true;
         let below = expression.clone().transform_down(|inner| match &inner {
             Expr::Column(column) => match self.columns.get(column) {
+                Some(origin) if origin.is_volatile() => {
+                    known = false;
+                    Ok(Transformed::new(inner, false, TreeNodeRecursion::Stop))
+                }
                 Some(origin) => Ok(Transformed::new(origin.clone(), true, TreeNodeRecursion::Jump)),
                 None => {
                     known = false;

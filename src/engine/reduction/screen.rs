@@ -1,9 +1,11 @@
-//! Fresh rows that only count in a group of a slot of time that is large enough, or new: all its rows are near.
+//! Fresh rows that only count in a group of a slot of time that meets some condition, or is new: all its rows are near.
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{Aggregate, BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator};
+use datafusion::logical_expr::{
+    Aggregate, BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
+};
 
 use super::begin::{begin, span};
 use super::novelty::Novelty;
@@ -35,7 +37,10 @@ impl Screen {
         let slot = groups.iter().position(|key| binned(key).is_some())?;
         let (values, flags) = (Origin::of_values(aggregate), Origin::of_groups(aggregate));
         let asked = || conditions.iter().filter(|condition| !asks_for_fresh(node, condition));
-        let having = asked().filter_map(|condition| values.weaker(condition)).collect();
+        let having = asked()
+            .filter_map(|condition| values.weaker(condition))
+            .filter(|having| lasts(having, aggregate))
+            .collect();
         let some: Vec<Expr> = asked().filter_map(|condition| flags.of_some_row(condition)).collect();
         let some = some.iter().flat_map(split_conjunction).cloned().collect();
         Screen { groups, slot, rows: Vec::new(), having, some, new: Vec::new() }.that_asks()
@@ -77,10 +82,12 @@ impl Screen {
         let asked = self.rows.iter().cloned().fold(slot.reached_from(begin), Expr::and);
         let rows = LogicalPlan::Filter(Filter::try_new(asked, node.clone().into())?);
         if !self.having.is_empty() {
-            sieves.push(self.kept(self.large(rows.clone())?)?);
+            sieves.push(self.kept(self.meeting(rows.clone())?)?);
         }
         for new in &self.new {
-            if let Some(known) = span(slot.width).and_then(|width| new.sieve(node, conditions, width).transpose()) {
+            // How far the new row of a slot is from its fresh one is only known by the time that the slot is of.
+            let width = span(slot.width).filter(|_| new.is_by(slot.time));
+            if let Some(known) = width.and_then(|width| new.sieve(node, conditions, width).transpose()) {
                 let rows = LogicalPlanBuilder::from(known?.of(rows.clone())?);
                 sieves.push(self.kept(rows.project(named(&self.groups, group))?.distinct()?)?);
             }
@@ -88,8 +95,8 @@ impl Screen {
         Ok(sieves)
     }
 
-    /// Groups of the rows that are as large as is asked.
-    fn large(&self, rows: LogicalPlan) -> Result<LogicalPlanBuilder> {
+    /// Groups of the rows that meet what is asked of their values.
+    fn meeting(&self, rows: LogicalPlan) -> Result<LogicalPlanBuilder> {
         let mut values = Vec::new();
         let having = self.having.iter().map(|condition| told(condition, &mut values)).collect::<Result<Vec<_>>>()?;
         let groups = LogicalPlanBuilder::from(rows).aggregate(named(&self.groups, group), named(&values, value))?;
@@ -116,6 +123,27 @@ fn group(place: usize) -> String {
 
 fn value(place: usize) -> String {
     format!("value{place}")
+}
+
+/// True for a condition on values of groups that are the same in whatever order rows come: it is asked a second time, of the rows
+/// that are read then.
+fn lasts(having: &Expr, aggregate: &Aggregate) -> bool {
+    let mut lasts = true;
+    // Nothing in it fails.
+    let _ = having.apply(|inner| {
+        if let Expr::AggregateFunction(function) = inner {
+            let is_exact = |value: &Expr| {
+                value.get_type(aggregate.input.schema()).is_ok_and(|kind| kind.is_integer() || kind.is_decimal())
+            };
+            lasts &= match function.func.name() {
+                "count" | "min" | "max" | "bool_and" | "bool_or" => true,
+                "sum" => function.params.args.iter().all(is_exact),
+                _ => false,
+            };
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    lasts
 }
 
 /// What of a condition a group still meets when rows are added to it; none when that is nothing.

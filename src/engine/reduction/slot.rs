@@ -16,7 +16,7 @@ pub struct Slot<'a> {
 pub fn binned(key: &Expr) -> Option<Slot<'_>> {
     let Expr::ScalarFunction(function) = key else { return None };
     let [width, time] = function.args.as_slice() else { return None };
-    let is_slot = function.name() == "date_bin" && width.column_refs().is_empty();
+    let is_slot = function.name() == "date_bin" && matches!(width, Expr::Literal(..));
     is_slot.then_some(Slot { function, width, time })
 }
 
