@@ -189,9 +189,10 @@ fn prefilter(wishes: &[Wish], table: &SharedTable, state: &Arc<SessionState>) ->
     // By these, files and pages are passed over. Rows are asked for them first where nothing else tells more for less.
     conditions.extend(windows.take_if(|_| conditions.is_empty()));
     let is_first = |filter: &Expr| is_narrow(filter) && (!is_selective(filter) || asked(filter).is_some());
-    // Known keys leave so few rows that their JSON is better decoded twice than all columns of the others once.
-    let is_last = |filter: &Expr| is_narrow(filter) || (asked(filter).is_some() && table.is_flat(filter));
-    let steps: [&dyn Fn(&Expr) -> bool; 3] = [&is_first, &is_narrow, &is_last];
+    // Known keys leave so few rows that their JSON is better decoded twice than other columns of rows that nobody wants once.
+    let has_keys = wishes.iter().flat_map(|wish| &wish.filters).any(|filter| asked(filter).is_some());
+    let is_last = |filter: &Expr| is_narrow(filter) || (has_keys && table.is_flat(filter));
+    let steps: [&dyn Fn(&Expr) -> bool; 2] = [&is_first, &is_last];
     let (mut told, mut counts) = (0, false);
     for step in steps {
         let more = wishes.iter().flat_map(|wish| &wish.filters).filter(|filter| step(filter)).count();
