@@ -73,8 +73,9 @@ struct Caller {
 }
 
 impl Caller {
-    /// The one role has 5,000 sessions, and each event an address and a KMS key of its own. Of many roles, each has 16 sessions
-    /// with a new key each hour, 16 addresses and one KMS key.
+    /// The one role has 5,000 sessions, each event an address of its own, and each of the 40 buckets a KMS key: an account can have
+    /// 100,000 (AWS KMS Developer Guide, "Resource quotas"). Of many roles, each has 16 sessions with a new key each hour, 16
+    /// addresses and one KMS key.
     fn of(dice: &mut Dice, hour: u64) -> Caller {
         if *ROLES <= 1 {
             let (run, key) = (dice.roll() % 5_000, dice.roll() % 5_000);
@@ -84,7 +85,7 @@ impl Caller {
                 run,
                 key,
                 address: format!("10.{a}.{b}.{c}"),
-                kms_key: dice.id(),
+                kms_key: format!("{:08x}-1b2c-4d3e-8f40-0123456789ab", dice.roll() % 40),
             };
         }
         let number = dice.roll() % *ROLES;

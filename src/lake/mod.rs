@@ -131,10 +131,10 @@ impl Lake {
     }
 
     async fn open_all(&self) -> Result<HashMap<&'static str, Pinned>> {
-        let mut all = HashMap::new();
-        for &table in self.events.iter().chain(&self.records) {
-            all.insert(table.name, self.open_table(table).await?);
-        }
-        Ok(all)
+        let opened = self.events.iter().chain(&self.records).map(async |&table| {
+            let opened = self.open_table(table).await?;
+            Ok((table.name, opened))
+        });
+        Ok(try_join_all(opened).await?.into_iter().collect())
     }
 }
