@@ -26,6 +26,9 @@ impl Default for WriterSettings {
     }
 }
 
+/// Days with less than one in so many of the bytes that wait are left when others can go.
+const FEW: usize = 16;
+
 /// Rows of which less than one in so many of their batch waits are copied out of it.
 const ALONE: usize = 4;
 
@@ -53,6 +56,7 @@ pub struct Writer {
     identified: bool,
     settings: WriterSettings,
     days: BTreeMap<i32, Waiting>,
+    turn: u64,
     /// The last batch, with the bytes that one of its rows takes.
     measured: Option<(Arc<Batch>, usize)>,
 }
@@ -62,6 +66,7 @@ struct Waiting {
     batches: Vec<Arc<Batch>>,
     rows: Vec<(usize, usize)>,
     bytes: usize,
+    last_turn: u64,
 }
 
 impl Waiting {
@@ -102,7 +107,7 @@ impl Waiting {
 
 impl Writer {
     pub(super) fn new(table: &'static Table, identified: bool, settings: WriterSettings) -> Self {
-        Writer { table, identified, settings, days: BTreeMap::new(), measured: None }
+        Writer { table, identified, settings, days: BTreeMap::new(), turn: 0, measured: None }
     }
 
     /// The table that it writes.
@@ -121,8 +126,10 @@ impl Writer {
                 row_bytes
             }
         };
+        self.turn += 1;
         for &(day, row) in rows {
             let waiting = self.days.entry(day).or_default();
+            waiting.last_turn = self.turn;
             if waiting.batches.last().is_none_or(|last| !Arc::ptr_eq(last, batch)) {
                 waiting.batches.push(batch.clone());
             }
@@ -143,19 +150,21 @@ impl Writer {
         self.days.values().map(|w| w.bytes).sum()
     }
 
-    /// Takes out the days with the most bytes until at most `keep` bytes wait: one file each.
+    /// Takes out the days that were not added to for longest, until at most `keep` bytes wait.
     ///
-    /// Objects arrive in the order of their days, with late events of days before. Those are few, and wait for more: a file costs
-    /// whoever reads its day the same for few rows as for many.
+    /// Objects arrive in the order of their days, so these days are most likely complete: one file each. Late events of other
+    /// days are few, and wait for more: a file costs whoever reads its day the same for few rows as for many.
     pub fn overflow(&mut self, keep: usize) -> Result<Vec<Job>> {
         let mut waiting = self.waiting_bytes();
         if waiting <= keep {
             return Ok(Vec::new());
         }
-        let mut largest: Vec<(usize, i32)> = self.days.iter().map(|(&day, waiting)| (waiting.bytes, day)).collect();
-        largest.sort_unstable_by(|a, b| b.cmp(a));
+        let is_few = |bytes: usize| bytes < waiting / FEW;
+        let mut oldest: Vec<(bool, u64, i32, usize)> =
+            self.days.iter().map(|(&day, own)| (is_few(own.bytes), own.last_turn, day, own.bytes)).collect();
+        oldest.sort_unstable();
         let mut jobs = Vec::new();
-        for (bytes, day) in largest {
+        for (_, _, day, bytes) in oldest {
             if waiting <= keep {
                 break;
             }
