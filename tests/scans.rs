@@ -429,8 +429,9 @@ fn a_condition_that_fails_fails_its_rule_alone() {
     let broken = READS.replace("'GetObject'", &format!("'GetObject' AND {fails}"));
     // Also where nothing tells which events it wants, by itself and beside another.
     let of_any = READS.replace("eventName = 'GetObject'", fails);
-    for (broken, other) in [(&broken, READS), (&of_any, READS), (&of_any, &READS.replace("eventName =", "eventID <>"))]
-    {
+    let of_time = READS.replace("eventName =", "1 / (date_part('year', time) - 2026) = 1 AND eventName =");
+    let any = READS.replace("eventName =", "eventID <>");
+    for (broken, other) in [(&broken, READS), (&of_any, READS), (&of_any, &any), (&of_time, READS), (&of_time, &any)] {
         let rules = [rule(0, broken), rule(1, other)];
         let report = block_on(judge(&rules, trail(&events, 10), &Window::default(), PLENTY, Scans::Shared));
         assert!(

@@ -33,7 +33,8 @@ pub struct Kinds {
 pub fn windows(wishes: &[Wish]) -> Option<Expr> {
     let mut windows: Vec<(Option<Expr>, Vec<&Wish>)> = Vec::new();
     for wish in wishes {
-        let window = conjunction(wish.filters.iter().filter(|filter| !is_selective(filter)).cloned());
+        let of_time = wish.filters.iter().filter(|filter| !is_selective(filter) && is_sure(filter));
+        let window = conjunction(of_time.cloned());
         match windows.iter_mut().find(|(same, _)| *same == window) {
             Some((_, wishes)) => wishes.push(wish),
             None => windows.push((window, vec![wish])),
