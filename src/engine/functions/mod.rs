@@ -6,6 +6,7 @@ mod arn_part;
 mod bucket_arn;
 mod client;
 mod count;
+mod element;
 mod entropy;
 mod flag;
 mod injection_score;
@@ -72,10 +73,12 @@ static FUNCTIONS: &[&Function] = &[
     &session_name::SESSION_NAME,
 ];
 
-/// Registers our functions, those of `datafusion-functions-json` with the operators `->` and `->>`, and a `count` that needs less.
+/// Registers our functions, those of `datafusion-functions-json` with the operators `->` and `->>`, and the library's `count`
+/// and `list[n]` in forms that need less.
 pub fn register(context: &SessionContext) -> Result<()> {
     let mut registry = context.clone(); // a handle on the same session, because this call wants `&mut`
     json::register(&mut registry).map_err(sql_error)?;
+    element::register(&mut registry).map_err(sql_error)?;
     count::register(context);
     for function in FUNCTIONS {
         match (function.build)() {
