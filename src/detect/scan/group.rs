@@ -151,6 +151,10 @@ pub fn state(engine: &Engine) -> Arc<SessionState> {
     // be decoded for all rows of a batch that has one.
     parquet.reorder_filters = false;
     parquet.max_predicate_cache_size = Some(0);
+    // The table's log tells which files have rows of these days, and their pages tell which rows may be wanted. What row groups
+    // and bloom filters tell beside that is nothing where hundreds of rules are asked.
+    parquet.pruning = false;
+    parquet.bloom_filter_on_read = false;
     // Nothing is planned by them, and opening a file with many costs more than they tell of it.
     state.config_mut().options_mut().execution.collect_statistics = false;
     // Each partition reads its own files in their order, so that the rows of a catch come in the same order each time.
@@ -189,9 +193,9 @@ fn prefilter(wishes: &[Wish], table: &SharedTable, state: &Arc<SessionState>) ->
     // By these, files and pages are passed over. Rows are asked for them first where nothing else tells more for less.
     conditions.extend(windows.take_if(|_| conditions.is_empty()));
     let is_first = |filter: &Expr| is_narrow(filter) && (!is_selective(filter) || asked(filter).is_some());
-    // Known keys leave so few rows that their JSON is better decoded twice than other columns of rows that nobody wants once.
+    // Known keys leave so few rows that JSON and lists are better decoded twice than other columns of rows that nobody wants.
     let has_keys = wishes.iter().flat_map(|wish| &wish.filters).any(|filter| asked(filter).is_some());
-    let is_last = |filter: &Expr| is_narrow(filter) || (has_keys && table.is_flat(filter));
+    let is_last = |filter: &Expr| is_narrow(filter) || has_keys;
     let steps: [&dyn Fn(&Expr) -> bool; 2] = [&is_first, &is_last];
     let (mut told, mut counts) = (0, false);
     for step in steps {

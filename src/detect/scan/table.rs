@@ -27,9 +27,8 @@ use crate::table::{Column, DATE, Kind, Table};
 #[derive(Debug)]
 pub struct SharedTable {
     inner: Arc<dyn TableProvider>,
-    /// Columns of long values, and those of them that are lists.
+    /// Columns of long values.
     wide: HashSet<String>,
-    nested: HashSet<String>,
     columns: DFSchemaRef,
     leaves: Mutex<Vec<Weak<Leaf>>>,
     noting: bool,
@@ -39,11 +38,9 @@ impl SharedTable {
     /// Nothing asked for yet. With `noting`, its leaves note when their rows happened.
     pub fn new(table: &'static Table, inner: Arc<dyn TableProvider>, noting: bool) -> Result<SharedTable> {
         let columns = Arc::new(DFSchema::try_from(inner.schema()).map_err(sql_error)?);
-        let is_nested = |column: &&Column| matches!(column.kind, Kind::List(_) | Kind::Texts);
-        let is_wide = |column: &&Column| column.kind == Kind::Json || is_nested(column);
+        let is_wide = |column: &&Column| matches!(column.kind, Kind::Json | Kind::List(_) | Kind::Texts);
         let wide = table.stored_columns().filter(is_wide).map(Column::stored_name).collect();
-        let nested = table.stored_columns().filter(is_nested).map(Column::stored_name).collect();
-        Ok(SharedTable { inner, wide, nested, columns, leaves: Mutex::default(), noting })
+        Ok(SharedTable { inner, wide, columns, leaves: Mutex::default(), noting })
     }
 
     /// The table itself.
@@ -54,11 +51,6 @@ impl SharedTable {
     /// True for a condition on columns of short values alone: JSON and lists take long to decode.
     pub fn is_narrow(&self, condition: &Expr) -> bool {
         condition.column_refs().iter().all(|read| !self.wide.contains(&read.name))
-    }
-
-    /// True for a condition that rows of a file can be asked before other columns are decoded: files do not ask lists.
-    pub fn is_flat(&self, condition: &Expr) -> bool {
-        condition.column_refs().iter().all(|read| !self.nested.contains(&read.name))
     }
 
     /// A leaf that waits for rows that meet `conditions`, as SQL says them, and wants no column of them. Conditions that only a

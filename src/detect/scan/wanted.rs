@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch};
+use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::or;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::Result as PlanResult;
@@ -101,10 +102,12 @@ pub fn wanted(
     let arguments = schema.fields().iter().map(|field| col(format!("\"{}\"", field.name()))).collect();
     let signature = Signature::variadic_any(Volatility::Stable);
     let wanted = Wanted { askers, gates: opened, router, schema, is_first, memory: Mutex::default(), signature };
-    Ok(Some(ScalarUDF::new_from_impl(wanted).call(arguments)))
+    // Files ask lists beneath an IS NOT NULL alone.
+    Ok(Some(ScalarUDF::new_from_impl(wanted).call(arguments).is_not_null()))
 }
 
 impl Wanted {
+    /// True for rows that somebody wants, null for others.
     fn ask(&self, batch: &RecordBatch) -> PlanResult<BooleanArray> {
         let groups = self.router.groups(batch, &mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))?;
         let mut wanted = BooleanBufferBuilder::new(batch.num_rows());
@@ -118,7 +121,8 @@ impl Wanted {
                 }
             }
         }
-        Ok(BooleanArray::new(wanted.finish(), None))
+        let wanted = wanted.finish();
+        Ok(BooleanArray::new(wanted.clone(), Some(NullBuffer::new(wanted))))
     }
 
     /// Which of the `count` rows of a group some catch wants. A condition that fails on a row says nothing: what becomes of
