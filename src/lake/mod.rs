@@ -9,6 +9,7 @@ mod notes;
 pub mod objects;
 mod parquet;
 mod pinned;
+mod plain;
 mod provider;
 pub mod s3;
 mod seen;

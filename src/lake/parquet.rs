@@ -12,6 +12,7 @@ use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties}
 use datafusion::parquet::schema::types::ColumnPath;
 use deltalake_core::kernel::Add;
 
+use super::plain::plain;
 use super::statistics;
 use super::tables::{IDENTITY, file_schema};
 use crate::error::{Error, Result};
@@ -55,6 +56,9 @@ pub struct Part {
     statistics: String,
 }
 
+/// Batch, and row in it.
+pub type Place = (usize, usize);
+
 /// Rows of one day that will become one file.
 #[derive(Debug)]
 pub struct Job {
@@ -63,8 +67,8 @@ pub struct Job {
     pub(super) date: i32,
     pub(super) zstd_level: i32,
     pub(super) batches: Vec<Arc<Batch>>,
-    /// (batch, row) in the order of arrival.
-    pub(super) rows: Vec<(usize, usize)>,
+    /// In the order of arrival.
+    pub(super) rows: Vec<Place>,
 }
 
 impl Job {
@@ -74,12 +78,13 @@ impl Job {
         self.cluster();
         let schema = file_schema(self.table, self.identified);
         let mut bytes = Vec::with_capacity(self.rows.len() * 64);
-        let properties = properties(self.table, self.zstd_level, ROW_GROUP_ROWS)?;
+        let blanks = self.blanks();
+        let plain = plain(self.table, &self.batches, &self.rows, &blanks);
+        let properties = properties(self.table, self.zstd_level, &plain, ROW_GROUP_ROWS)?;
         let failed = |e: &dyn std::error::Error| {
             Error::Lake(format!("cannot encode rows of {}: {}", self.table.name, crate::error::chain(e)))
         };
         let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(|e| failed(&e))?;
-        let blanks = self.blanks();
         for rows in self.rows.chunks(self.rows_at_a_time()) {
             writer.write(&self.sorted_batch(rows, &blanks, &schema)?).map_err(|e| failed(&e))?;
         }
@@ -100,7 +105,7 @@ impl Job {
     fn sort(&mut self) {
         let times: Vec<Option<&TimestampMicrosecondArray>> =
             self.batches.iter().map(|b| b.rows.column(0).as_any().downcast_ref()).collect();
-        let time = |&(batch, row): &(usize, usize)| times.get(batch).copied().flatten().map_or(0, |t| t.value(row));
+        let time = |&(batch, row): &Place| times.get(batch).copied().flatten().map_or(0, |t| t.value(row));
         self.rows.sort_by_key(time);
     }
 
@@ -113,13 +118,13 @@ impl Job {
                 .iter()
                 .map(|batch| batch.rows.column_by_name(&name).and_then(|column| column.as_any().downcast_ref()))
                 .collect();
-            let value = |&(batch, row): &(usize, usize)| {
+            let value = |&(batch, row): &Place| {
                 let texts = texts.get(batch).copied().flatten()?;
                 texts.is_valid(row).then(|| texts.value(row))
             };
             let values: BTreeSet<Option<&str>> = self.rows.iter().map(value).collect();
             let ranks: HashMap<Option<&str>, u32> = values.into_iter().zip(0..).collect();
-            let mut ranked: Vec<(u32, (usize, usize))> =
+            let mut ranked: Vec<(u32, Place)> =
                 self.rows.iter().map(|row| (ranks.get(&value(row)).copied().unwrap_or_default(), *row)).collect();
             for group in ranked.chunks_mut(ROW_GROUP_ROWS) {
                 group.sort_by_key(|(rank, _)| *rank);
@@ -153,7 +158,7 @@ impl Job {
     /// The rows at these places, at most [`SORTED_ROWS`], in one batch.
     fn sorted_batch(
         &self,
-        rows: &[(usize, usize)],
+        rows: &[Place],
         blanks: &[Option<ArrayRef>],
         schema: &SchemaRef,
     ) -> Result<RecordBatch> {
@@ -188,11 +193,12 @@ impl Job {
 
 /// How files are written that are joined of others.
 pub(super) fn joined_properties(table: &Table) -> Result<WriterProperties> {
-    properties(table, JOINED_ZSTD_LEVEL, JOINED_GROUP_ROWS)
+    properties(table, JOINED_ZSTD_LEVEL, &[], JOINED_GROUP_ROWS)
 }
 
-/// How files of a table are written: zstd, small row groups, bloom filters on searched columns, no statistics on JSON.
-fn properties(table: &Table, zstd_level: i32, group_rows: usize) -> Result<WriterProperties> {
+/// How files of a table are written: zstd but for `plain` columns, small row groups, bloom filters on searched columns, no
+/// statistics on JSON.
+fn properties(table: &Table, zstd_level: i32, plain: &[String], group_rows: usize) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(zstd_level)
         .map_err(|e| Error::Usage(format!("zstd level {zstd_level} is not possible: {e}")))?;
     let mut properties = WriterProperties::builder()
@@ -206,6 +212,9 @@ fn properties(table: &Table, zstd_level: i32, group_rows: usize) -> Result<Write
         .set_column_index_truncate_length(Some(STATISTICS_BYTES))
         .set_column_dictionary_enabled(ColumnPath::from(IDENTITY), false)
         .set_column_statistics_enabled(ColumnPath::from(IDENTITY), EnabledStatistics::None);
+    for name in plain {
+        properties = properties.set_column_compression(ColumnPath::from(name.as_str()), Compression::UNCOMPRESSED);
+    }
     for column in table.stored_columns() {
         let path = ColumnPath::from(column.stored_name());
         if column.searched {
