@@ -301,6 +301,56 @@ fn days_that_cannot_match_are_not_read() {
     assert!(text.contains("EmptyExec"), "no file can hold this caller: {text}");
 }
 
+#[test]
+fn first_times_are_found_without_reading_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    // Later files of a day hold earlier events.
+    for minutes in [700..760, 100..160] {
+        let logs = folder.path().join(format!("logs{}", minutes.start));
+        for day in 0..20 {
+            let records: Vec<Value> = minutes.clone().map(|minute| account_record(day, minute)).collect();
+            put(&logs, &format!("{day}.json.gz"), &gzip(json!({ "Records": records }).to_string().as_bytes()));
+        }
+        ingest(&lake, &logs);
+    }
+    for group in ["recipientAccountId", "eventID", "userIdentity.arn", "awsRegion"] {
+        for condition in ["true", "eventTime >= '2026-10-03T02:30:00Z'", "eventName = 'Rare'", "eventTime < '2026-10-02'"] {
+            let by_group = |more: &str| {
+                let columns = format!("{group} AS group_, min(eventTime) AS began{more}");
+                query(&lake, &format!("SELECT {columns} FROM cloudtrail WHERE {condition} GROUP BY 1 ORDER BY 1"))
+            };
+            let (firsts, mut all) = (by_group(""), by_group(", count(*) AS n"));
+            all.iter_mut().for_each(|row| drop(row.as_object_mut().unwrap().remove("n")));
+            assert_eq!(firsts, all, "{group} where {condition}");
+            assert!(!firsts.is_empty());
+        }
+    }
+    let passed_over = |group: &str| {
+        let plan = query(&lake, &format!("EXPLAIN ANALYZE SELECT {group}, min(eventTime) FROM cloudtrail GROUP BY 1"));
+        let text = plan.iter().map(Value::to_string).collect::<String>();
+        let (_, rest) = text.split_once("files_passed_over=").expect("a scan for first times");
+        rest.split([',', ']']).next().unwrap().to_owned()
+    };
+    assert_eq!([passed_over("recipientAccountId"), passed_over("awsRegion"), passed_over("eventID")], ["22", "32", "0"]);
+}
+
+/// An account has events from the first day on, another from the tenth, a third on the fifteenth alone; some events of the
+/// fourth have none.
+fn account_record(day: u32, minute: u32) -> Value {
+    let mut event = record(day * 1440 + minute);
+    event["recipientAccountId"] = match (day, minute % 10) {
+        (9.., 1) => json!("222222222222"),
+        (14, 2) => json!("333333333333"),
+        (3, 3) => Value::Null,
+        _ => json!("111111111111"),
+    };
+    if minute % 37 == 0 {
+        event["eventName"] = json!("Rare");
+    }
+    event
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_files_say_of_their_pages_is_remembered() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ mod catalog;
 pub mod compact;
 mod dialect;
 mod first_rows;
+mod firsts;
 pub mod functions;
 mod grouped_windows;
 mod leaves;

@@ -12,6 +12,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use super::catalog::{self, Catalog};
 use super::compact::CompactSorts;
 use super::first_rows::FirstRows;
+use super::firsts::Firsts;
 use super::grouped_windows::GroupedWindows;
 use super::sorted_joins::SortedJoins;
 use super::{functions, sql_error};
@@ -64,6 +65,8 @@ pub fn context(settings: &Settings, runtime: Arc<RuntimeEnv>) -> Result<(Session
     physical.insert(place, Arc::new(FirstRows));
     // Before a side is chosen to be held.
     physical.insert(0, Arc::new(SortedJoins));
+    // When scans are as they stay.
+    physical.push(Arc::new(Firsts));
     // When sorts are where they stay.
     physical.push(Arc::new(CompactSorts));
     let state = SessionStateBuilder::new()

@@ -17,6 +17,7 @@ mod since;
 mod statistics;
 mod tables;
 mod upkeep;
+pub mod values;
 mod writer;
 
 use std::collections::HashMap;
