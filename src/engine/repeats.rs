@@ -13,6 +13,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::regexes::compiled;
+
 /// True when `expression` reads texts alone, and some.
 pub fn reads_texts(expression: &Expr, schema: &Schema) -> bool {
     let read = expression.column_refs();
@@ -34,7 +36,7 @@ pub fn once_per_value(condition: Expr, schema: &Schema, state: &SessionState) ->
     read.sort_unstable();
     let schema = Arc::new(schema.project(&read)?);
     let columns = DFSchema::try_from(schema.clone())?;
-    let condition = state.create_physical_expr(condition, &columns)?;
+    let condition = compiled(state.create_physical_expr(condition, &columns)?)?;
     let arguments = columns.columns().into_iter().map(Expr::Column).collect();
     let signature = Signature::variadic_any(Volatility::Stable);
     Ok(ScalarUDF::new_from_impl(OncePerValue { condition, schema, signature }).call(arguments))

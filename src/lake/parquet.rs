@@ -12,7 +12,7 @@ use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties}
 use datafusion::parquet::schema::types::ColumnPath;
 use deltalake_core::kernel::Add;
 
-use super::plain::plain;
+use super::layout::Layout;
 use super::statistics;
 use super::tables::{IDENTITY, file_schema};
 use crate::error::{Error, Result};
@@ -79,8 +79,8 @@ impl Job {
         let schema = file_schema(self.table, self.identified);
         let mut bytes = Vec::with_capacity(self.rows.len() * 64);
         let blanks = self.blanks();
-        let plain = plain(self.table, &self.batches, &self.rows, &blanks);
-        let properties = properties(self.table, self.zstd_level, &plain, ROW_GROUP_ROWS)?;
+        let layout = Layout::of(self.table, &self.batches, &self.rows, &blanks);
+        let properties = properties(self.table, self.zstd_level, &layout, ROW_GROUP_ROWS)?;
         let failed = |e: &dyn std::error::Error| {
             Error::Lake(format!("cannot encode rows of {}: {}", self.table.name, crate::error::chain(e)))
         };
@@ -193,12 +193,11 @@ impl Job {
 
 /// How files are written that are joined of others.
 pub(super) fn joined_properties(table: &Table) -> Result<WriterProperties> {
-    properties(table, JOINED_ZSTD_LEVEL, &[], JOINED_GROUP_ROWS)
+    properties(table, JOINED_ZSTD_LEVEL, &Layout::default(), JOINED_GROUP_ROWS)
 }
 
-/// How files of a table are written: zstd but for `plain` columns, small row groups, bloom filters on searched columns, no
-/// statistics on JSON.
-fn properties(table: &Table, zstd_level: i32, plain: &[String], group_rows: usize) -> Result<WriterProperties> {
+/// How files of a table are written: zstd, small row groups, bloom filters on searched columns, no statistics on JSON.
+fn properties(table: &Table, zstd_level: i32, layout: &Layout, group_rows: usize) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(zstd_level)
         .map_err(|e| Error::Usage(format!("zstd level {zstd_level} is not possible: {e}")))?;
     let mut properties = WriterProperties::builder()
@@ -212,8 +211,11 @@ fn properties(table: &Table, zstd_level: i32, plain: &[String], group_rows: usiz
         .set_column_index_truncate_length(Some(STATISTICS_BYTES))
         .set_column_dictionary_enabled(ColumnPath::from(IDENTITY), false)
         .set_column_statistics_enabled(ColumnPath::from(IDENTITY), EnabledStatistics::None);
-    for name in plain {
+    for name in &layout.plain {
         properties = properties.set_column_compression(ColumnPath::from(name.as_str()), Compression::UNCOMPRESSED);
+    }
+    for name in &layout.unique {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(name.as_str()), false);
     }
     for column in table.stored_columns() {
         let path = ColumnPath::from(column.stored_name());

@@ -19,6 +19,7 @@ mod json_extract_scalar;
 mod model;
 mod on_text;
 mod principal;
+mod regexp_replace;
 mod sample;
 mod session_name;
 
@@ -73,13 +74,14 @@ static FUNCTIONS: &[&Function] = &[
     &session_name::SESSION_NAME,
 ];
 
-/// Registers our functions, those of `datafusion-functions-json` with the operators `->` and `->>`, and the library's `count`
-/// and `list[n]` in forms that need less.
+/// Registers our functions, those of `datafusion-functions-json` with the operators `->` and `->>`, and the library's `count`,
+/// `regexp_replace` and `list[n]` in forms that need less.
 pub fn register(context: &SessionContext) -> Result<()> {
     let mut registry = context.clone(); // a handle on the same session, because this call wants `&mut`
     json::register(&mut registry).map_err(sql_error)?;
     element::register(&mut registry).map_err(sql_error)?;
     count::register(context);
+    regexp_replace::register(context);
     for function in FUNCTIONS {
         match (function.build)() {
             Build::Scalar(scalar) => context.register_udf(scalar),
