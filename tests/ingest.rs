@@ -5,6 +5,7 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
+use datafusion::parquet::file::reader::{FileReader, SerializedFileReader};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use support::{gzip, ingest, put, query, record, run, trail, trailhound};
@@ -64,30 +65,37 @@ async fn what_is_decoded_while_a_publish_waits_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn late_events_wait_for_more_of_their_day() {
+async fn rows_of_a_day_share_files_and_late_ones_wait_for_more() {
     let folder = tempfile::tempdir().unwrap();
     let (logs, place) = (folder.path().join("logs"), folder.path().join("lake"));
-    // More than the objects of four tasks.
-    for object in 0..1_200 {
+    // More than the objects of nine tasks.
+    for object in 0..2_400 {
         let mut records: Vec<Value> = (object * 4..object * 4 + 4).map(record).collect();
         for (number, record) in records.iter_mut().enumerate() {
             let day = if number == 3 && object % 20 == 7 { "2026-10-01T23:59:" } else { "2026-10-02T00:00:" };
             record["eventTime"] = json!(format!("{day}{:02}Z", number % 60));
-            record["requestParameters"] = json!({ "of": record["eventID"], "with": "-".repeat(2_000) });
+            record["requestParameters"] = json!({ "of": record["eventID"], "with": "-".repeat(8_000) });
         }
         put(&logs, &format!("{object:04}.json.gz"), &gzip(json!({ "Records": records }).to_string().as_bytes()));
     }
     let lake = pipeline::open_lake(&place.to_string_lossy()).await.unwrap();
-    let how = Ingest { threads: 2, memory: 1 << 20, limit: 1 << 20, publish_rows: 100_000, run_id: "run".into() };
+    let how = Ingest { threads: 1, memory: 8 << 20, limit: 1 << 20, publish_rows: 100_000, run_id: "run".into() };
     let (intake, bar) = (Intake::new(Options::default()), ProgressBar::hidden());
     let summary = pipeline::ingest(&lake, &intake, &[logs.to_string_lossy().into_owned()], &how, &bar).await.unwrap();
-    assert_eq!(summary.stored, 4_800);
-    let files = |day: &str| std::fs::read_dir(place.join("cloudtrail").join(day)).unwrap().count();
-    assert!(files("date=2026-10-02") > 1, "there is not memory for the whole day");
-    assert_eq!(files("date=2026-10-01"), 1);
+    assert_eq!(summary.stored, 9_600);
+    let row_groups = |day: &str| -> Vec<usize> {
+        let files = std::fs::read_dir(place.join("cloudtrail").join(day)).unwrap();
+        let file = |entry: std::io::Result<std::fs::DirEntry>| std::fs::File::open(entry.unwrap().path()).unwrap();
+        files.map(|entry| SerializedFileReader::new(file(entry)).unwrap().num_row_groups()).collect()
+    };
+    let many = row_groups("date=2026-10-02");
+    assert!(many.iter().sum::<usize>() > 6, "there is not memory for the whole day");
+    assert!(many.len() < many.iter().sum(), "{many:?}");
+    let late = row_groups("date=2026-10-01");
+    assert!(late.len() == 1 && late.iter().sum::<usize>() <= 2, "{late:?}");
     let kept = "SELECT count(*) AS n, count(DISTINCT eventID) AS ids, count(*) FILTER (WHERE eventID = json_get_str(requestParameters, 'of')) AS whole, \
                 count(*) FILTER (WHERE time < '2026-10-02') AS late FROM cloudtrail";
-    assert_eq!(query(&place, kept), [json!({"n": 4_800, "ids": 4_800, "whole": 4_800, "late": 60})]);
+    assert_eq!(query(&place, kept), [json!({"n": 9_600, "ids": 9_600, "whole": 9_600, "late": 120})]);
 }
 
 #[test]

@@ -91,7 +91,7 @@ async fn a_publish_that_was_decided_is_finished_after_an_error() {
     rows.finish(1_790_000_000_000_000, 0, 7);
     let mut writer = lake.writer(table, Default::default());
     writer.push_all(rows.take("file:///1.json").unwrap());
-    let mut part = writer.drain().remove(0).encode().unwrap();
+    let mut part = writer.drain().remove(0).encode().unwrap().close().unwrap();
     lake.store(&mut part).await.unwrap();
     let (object, print) = record(&lake, &uri(1)).await;
 

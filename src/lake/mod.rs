@@ -31,7 +31,7 @@ use url::Url;
 pub use commit::Journal;
 pub use files::File;
 pub use known::Known;
-pub use parquet::{Job, Part};
+pub use parquet::{Job, OpenFile, Part};
 use pinned::Pinned;
 pub use since::{Commit, Position};
 pub use writer::{MICROS_PER_DAY, Writer, WriterSettings, day_of, times};

@@ -59,7 +59,16 @@ pub struct Part {
 /// Batch, and row in it.
 pub type Place = (usize, usize);
 
-/// Rows of one day that will become one file.
+/// A file that takes more rows of its day.
+pub struct OpenFile {
+    table: &'static Table,
+    date: i32,
+    rows: usize,
+    schema: SchemaRef,
+    writer: ArrowWriter<Vec<u8>>,
+}
+
+/// Rows of one day that will become a file, or row groups of one.
 #[derive(Debug)]
 pub struct Job {
     pub(super) table: &'static Table,
@@ -69,36 +78,28 @@ pub struct Job {
     pub(super) batches: Vec<Arc<Batch>>,
     /// In the order of arrival.
     pub(super) rows: Vec<Place>,
+    /// Has other rows of that day, and takes these.
+    pub(super) file: Option<OpenFile>,
 }
 
 impl Job {
     /// Sorts and encodes the rows. Takes most of the time of an ingest: run it on a thread pool.
-    pub fn encode(mut self) -> Result<Part> {
+    pub fn encode(mut self) -> Result<OpenFile> {
         self.sort();
         self.cluster();
-        let schema = file_schema(self.table, self.identified);
-        let mut bytes = Vec::with_capacity(self.rows.len() * 64);
         let blanks = self.blanks();
-        let layout = Layout::of(self.table, &self.batches, &self.rows, &blanks);
-        let properties = properties(self.table, self.zstd_level, &layout, ROW_GROUP_ROWS)?;
-        let failed = |e: &dyn std::error::Error| {
-            Error::Lake(format!("cannot encode rows of {}: {}", self.table.name, crate::error::chain(e)))
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => OpenFile::new(&self, &blanks)?,
         };
-        let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(|e| failed(&e))?;
         for rows in self.rows.chunks(self.rows_at_a_time()) {
-            writer.write(&self.sorted_batch(rows, &blanks, &schema)?).map_err(|e| failed(&e))?;
+            let batch = self.sorted_batch(rows, &blanks, &file.schema)?;
+            file.writer.write(&batch).map_err(|e| cannot_encode(self.table, &e))?;
         }
-        let metadata = writer.close().map_err(|e| failed(&e))?;
-        let date = day_name(self.date);
-        Ok(Part {
-            table: self.table,
-            date: self.date,
-            path: format!("{DATE}={date}/part-{}.zstd.parquet", uuid::Uuid::new_v4().simple()),
-            size: bytes.len() as u64,
-            rows: self.rows.len() as u64,
-            statistics: statistics::to_delta(&metadata, &schema),
-            bytes,
-        })
+        // The row group ends: other rows of the day have times of their own.
+        file.writer.flush().map_err(|e| cannot_encode(self.table, &e))?;
+        file.rows += self.rows.len();
+        Ok(file)
     }
 
     /// By event time; rows of one instant keep the order in which they arrived, which is the same on every run.
@@ -188,6 +189,59 @@ impl Job {
         let identity: ArrayRef = Arc::new(BinaryArray::from_iter_values(&ids));
         columns.push(identity);
         RecordBatch::try_new(schema.clone(), columns).map_err(failed)
+    }
+}
+
+fn cannot_encode(table: &Table, error: &dyn std::error::Error) -> Error {
+    Error::Lake(format!("cannot encode rows of {}: {}", table.name, crate::error::chain(error)))
+}
+
+impl std::fmt::Debug for OpenFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenFile").field("date", &self.date).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl OpenFile {
+    /// One without rows, laid out for those of `job`.
+    fn new(job: &Job, blanks: &[Option<ArrayRef>]) -> Result<OpenFile> {
+        let schema = file_schema(job.table, job.identified);
+        let layout = Layout::of(job.table, &job.batches, &job.rows, blanks);
+        let properties = properties(job.table, job.zstd_level, &layout, ROW_GROUP_ROWS)?;
+        let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties));
+        let writer = writer.map_err(|e| cannot_encode(job.table, &e))?;
+        Ok(OpenFile { table: job.table, date: job.date, rows: 0, schema, writer })
+    }
+
+    /// The table that the file belongs to.
+    pub fn table(&self) -> &'static Table {
+        self.table
+    }
+
+    /// The day of its rows, counted from 1970.
+    pub fn date(&self) -> i32 {
+        self.date
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> usize {
+        self.writer.bytes_written()
+    }
+
+    /// No more rows: writes the footer.
+    pub fn close(mut self) -> Result<Part> {
+        let metadata = self.writer.finish().map_err(|e| cannot_encode(self.table, &e))?;
+        let bytes = std::mem::take(self.writer.inner_mut());
+        let date = day_name(self.date);
+        Ok(Part {
+            table: self.table,
+            date: self.date,
+            path: format!("{DATE}={date}/part-{}.zstd.parquet", uuid::Uuid::new_v4().simple()),
+            size: bytes.len() as u64,
+            rows: self.rows as u64,
+            statistics: statistics::to_delta(&metadata, &self.schema),
+            bytes,
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::intake::bodies::BodyReader;
 use crate::intake::{Fetched, Found, Intake};
 use crate::lake::objects::{self as record, OBJECTS, ObjectRow};
-use crate::lake::{Job, Journal, Lake, Part, Writer, WriterSettings, day_of, times};
+use crate::lake::{Job, Journal, Lake, OpenFile, Part, Writer, WriterSettings, day_of, times};
 use crate::logs::LOG_TYPES;
 use crate::logs::framing;
 use crate::logs::sink::QUARANTINE;
@@ -25,7 +25,7 @@ use crate::logs::sink::QUARANTINE;
 pub struct Ingest {
     /// Threads that decode and encode.
     pub threads: usize,
-    /// Bytes that rows may take while they wait for their file.
+    /// Bytes that rows may take while they wait for their file. Files that wait for more rows take half as many.
     pub memory: usize,
     /// Largest object after decompression, bytes.
     pub limit: u64,
@@ -40,6 +40,8 @@ pub struct Ingest {
 const GROUP_BYTES: u64 = 1 << 20;
 /// Objects that one task decodes at most.
 const GROUP_OBJECTS: usize = 256;
+/// Part of the memory for rows that files may take which wait for more of them.
+const FILES_SHARE: usize = 2;
 /// Rows per publish unless something else is asked for.
 pub const PUBLISH_ROWS: usize = 1_000_000;
 /// Objects per publish: bounds what a killed run has to do again.
@@ -137,7 +139,7 @@ impl<'a> Reading<'a> {
 /// What the pool hands back.
 enum Done {
     Decoded(u64, Vec<ReadObject>),
-    Encoded(Result<Part>),
+    Encoded(Result<OpenFile>),
 }
 
 /// One attempt: everything since the journal was opened.
@@ -228,6 +230,7 @@ impl<'a> Walk<'a> {
                 encoding += 1;
             }
             if (finished || full) && encoding == 0 {
+                self.close_files()?;
                 self.publish().await?;
                 if finished {
                     return Ok(());
@@ -239,9 +242,9 @@ impl<'a> Walk<'a> {
                     decoding -= 1;
                     out_of_turn.insert(turn, read);
                 }
-                Some(Done::Encoded(part)) => {
+                Some(Done::Encoded(file)) => {
                     encoding -= 1;
-                    self.upload(part?);
+                    self.keep_open(file?)?;
                 }
                 None => return Ok(()),
             }
@@ -338,6 +341,25 @@ impl<'a> Walk<'a> {
         Ok(jobs)
     }
 
+    /// Keeps a file for more rows of its day, and uploads those that are complete.
+    fn keep_open(&mut self, file: OpenFile) -> Result<()> {
+        let table = file.table().name;
+        let own = self.writers.iter_mut().find(|writer| writer.table().name == table);
+        let keep = self.settings.memory / FILES_SHARE;
+        let complete = own.unwrap_or(&mut self.quarantine).keep_open(file, keep)?;
+        complete.into_iter().for_each(|part| self.upload(part));
+        Ok(())
+    }
+
+    fn close_files(&mut self) -> Result<()> {
+        let mut complete = Vec::new();
+        for writer in self.writers.iter_mut().chain([&mut self.quarantine]) {
+            complete.extend(writer.close()?);
+        }
+        complete.into_iter().for_each(|part| self.upload(part));
+        Ok(())
+    }
+
     fn upload(&mut self, mut part: Part) {
         let lake = self.lake.clone();
         self.uploads.spawn(async move {
@@ -354,7 +376,7 @@ impl<'a> Walk<'a> {
             journal_writer.push_all(batch);
             let mut records = Vec::new();
             for job in journal_writer.drain() {
-                let mut part = job.encode()?;
+                let mut part = job.encode()?.close()?;
                 self.lake.store(&mut part).await?;
                 records.push(part);
             }
