@@ -323,7 +323,9 @@ fn first_times_are_found_without_reading_all() {
         ingest(&lake, &logs);
     }
     for group in ["recipientAccountId", "eventID", "userIdentity.arn", "awsRegion"] {
-        for condition in ["true", "eventTime >= '2026-10-03T02:30:00Z'", "eventName = 'Rare'", "eventTime < '2026-10-02'"] {
+        for condition in
+            ["true", "eventTime >= '2026-10-03T02:30:00Z'", "eventName = 'Rare'", "eventTime < '2026-10-02'"]
+        {
             let by_group = |more: &str| {
                 let columns = format!("{group} AS group_, min(eventTime) AS began{more}");
                 query(&lake, &format!("SELECT {columns} FROM cloudtrail WHERE {condition} GROUP BY 1 ORDER BY 1"))
@@ -340,7 +342,10 @@ fn first_times_are_found_without_reading_all() {
         let (_, rest) = text.split_once("files_passed_over=").expect("a scan for first times");
         rest.split([',', ']']).next().unwrap().to_owned()
     };
-    assert_eq!([passed_over("recipientAccountId"), passed_over("awsRegion"), passed_over("eventID")], ["22", "32", "0"]);
+    assert_eq!(
+        [passed_over("recipientAccountId"), passed_over("awsRegion"), passed_over("eventID")],
+        ["22", "32", "0"]
+    );
 }
 
 /// An account has events from the first day on, another from the tenth, a third on the fifteenth alone; some events of the
@@ -353,7 +358,7 @@ fn account_record(day: u32, minute: u32) -> Value {
         (3, 3) => Value::Null,
         _ => json!("111111111111"),
     };
-    if minute % 37 == 0 {
+    if minute.is_multiple_of(37) {
         event["eventName"] = json!("Rare");
     }
     event

@@ -190,7 +190,12 @@ impl Walk {
     }
 
     /// Hands out the rows: while nothing is passed over, of more files each time, so that all are soon read side by side.
-    async fn read(self: Arc<Self>, context: Arc<TaskContext>, passed_over: Count, rows: Sender<Result<RecordBatch>>) -> Result<()> {
+    async fn read(
+        self: Arc<Self>,
+        context: Arc<TaskContext>,
+        passed_over: Count,
+        rows: Sender<Result<RecordBatch>>,
+    ) -> Result<()> {
         let mut known = Known::new();
         let mut most = FIRST_FILES;
         let mut files = stream::iter(0..self.files.len()).map(|place| self.clone().file(place)).buffered(DICTIONARIES);
@@ -253,7 +258,8 @@ impl Walk {
 
     fn note(&self, batch: &RecordBatch, known: &mut Known) -> Result<()> {
         let groups = batch.columns().get(self.group).and_then(|column| column.as_string_view_opt());
-        let times = batch.columns().get(self.time).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let times =
+            batch.columns().get(self.time).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
         let Some((groups, times)) = groups.zip(times) else {
             return internal_err!("first times are of texts, in microseconds");
         };

@@ -65,7 +65,7 @@ pub struct OpenFile {
     date: i32,
     rows: usize,
     schema: SchemaRef,
-    writer: ArrowWriter<Vec<u8>>,
+    writer: Box<ArrowWriter<Vec<u8>>>,
 }
 
 /// Rows of one day that will become a file, or row groups of one.
@@ -157,12 +157,7 @@ impl Job {
     }
 
     /// The rows at these places, at most [`SORTED_ROWS`], in one batch.
-    fn sorted_batch(
-        &self,
-        rows: &[Place],
-        blanks: &[Option<ArrayRef>],
-        schema: &SchemaRef,
-    ) -> Result<RecordBatch> {
+    fn sorted_batch(&self, rows: &[Place], blanks: &[Option<ArrayRef>], schema: &SchemaRef) -> Result<RecordBatch> {
         let failed = |e| Error::Lake(format!("cannot sort rows of {}: {e}", self.table.name));
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(blanks.len() + 1);
         for (place, blank) in blanks.iter().enumerate() {
@@ -210,7 +205,7 @@ impl OpenFile {
         let properties = properties(job.table, job.zstd_level, &layout, ROW_GROUP_ROWS)?;
         let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties));
         let writer = writer.map_err(|e| cannot_encode(job.table, &e))?;
-        Ok(OpenFile { table: job.table, date: job.date, rows: 0, schema, writer })
+        Ok(OpenFile { table: job.table, date: job.date, rows: 0, schema, writer: Box::new(writer) })
     }
 
     /// The table that the file belongs to.

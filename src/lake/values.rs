@@ -54,8 +54,7 @@ pub async fn texts(mut reader: Box<dyn AsyncFileReader + Send>, column: &str) ->
 /// format's Encodings.md).
 fn dictionary(part: Part, chunk: &ColumnChunkMetaData) -> Option<Bytes> {
     // What comes before the first page of values is taken for the dictionary.
-    let first =
-        PageLocation { offset: chunk.data_page_offset(), compressed_page_size: 0, first_row_index: 0 };
+    let first = PageLocation { offset: chunk.data_page_offset(), compressed_page_size: 0, first_row_index: 0 };
     let mut pages = SerializedPageReader::new(Arc::new(part), chunk, 0, Some(vec![first])).ok()?;
     match pages.get_next_page().ok()?? {
         Page::DictionaryPage { buf, .. } => Some(buf),

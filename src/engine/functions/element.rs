@@ -66,7 +66,8 @@ impl ScalarUDFImpl for Element {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [ColumnarValue::Array(lists), ColumnarValue::Scalar(ScalarValue::Int64(Some(number)))] = args.args.as_slice()
+        let [ColumnarValue::Array(lists), ColumnarValue::Scalar(ScalarValue::Int64(Some(number)))] =
+            args.args.as_slice()
         else {
             return self.0.invoke_with_args(args);
         };
@@ -100,10 +101,8 @@ mod tests {
         let count = *offsets.last().expect("an end") as usize;
         let texts: StringViewArray =
             (0..count).map(|place| (place % 5 != 1).then(|| format!("a text that is rather long, {place}"))).collect();
-        let fields = Fields::from(vec![
-            Field::new("arn", DataType::Utf8View, true),
-            Field::new("n", DataType::Int64, true),
-        ]);
+        let fields =
+            Fields::from(vec![Field::new("arn", DataType::Utf8View, true), Field::new("n", DataType::Int64, true)]);
         let numbers = Int64Array::from_iter_values(0..count as i64);
         let valid = NullBuffer::from_iter((0..count).map(|place| place % 7 != 2));
         let structs = StructArray::new(fields.clone(), vec![Arc::new(texts), Arc::new(numbers)], Some(valid));
