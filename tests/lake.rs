@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 use records::record;
 use trailhound::error::Error;
 use trailhound::lake::objects::{OBJECTS, fingerprint};
-use trailhound::lake::{Journal, Lake, Position};
+use trailhound::lake::{Journal, Lake, OpenFiles, Part, Position};
 use trailhound::logs::LOG_TYPES;
 use trailhound::logs::rows::Rows;
 use trailhound::table::Table;
@@ -78,6 +78,31 @@ async fn logs_stay_short_and_readers_that_were_away_miss_nothing() {
     let uris: Vec<String> = (0..210).map(uri).collect();
     anew.look_for(&uris.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
     assert!(uris.iter().all(|uri| anew.has_seen(fingerprint(uri, "1"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_take_rows_of_their_table_and_day_and_share_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = [LOG_TYPES[0].table, LOG_TYPES[1].table];
+    let lake = Lake::at(folder.path().to_str().unwrap(), vec![one, other], vec![]).await.unwrap();
+    let job = |table, id| {
+        let mut rows = Rows::new(table);
+        rows.finish(1_790_000_000_000_000, 0, id);
+        let mut writer = lake.writer(table, Default::default());
+        writer.push_all(rows.take("file:///1.json").unwrap());
+        writer.drain().remove(0)
+    };
+    let told =
+        |parts: &[Part]| -> Vec<(&str, u64)> { parts.iter().map(|part| (part.table().name, part.rows())).collect() };
+    let mut files = OpenFiles::default();
+    assert_eq!(told(&files.keep(job(one, 7).encode().unwrap(), usize::MAX).unwrap()), []);
+    assert_eq!(told(&files.keep(job(other, 8).encode().unwrap(), usize::MAX).unwrap()), []);
+    let mut more = job(one, 9);
+    files.join(&mut more);
+    let file = more.encode().unwrap();
+    let memory = file.bytes();
+    assert_eq!(told(&files.keep(file, memory).unwrap()), [(other.name, 1)], "added to less lately");
+    assert_eq!(told(&files.close().unwrap()), [(one.name, 2)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Rows wait here by day until there are enough of them for a row group, and files for more rows of their day.
+//! Rows wait here by day until there are enough of them for a row group.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, RecordBatch, TimestampMicrosecondArray};
 use datafusion::arrow::compute::interleave_record_batch;
 
-use super::parquet::{Job, OpenFile, Part};
+use super::parquet::Job;
 use crate::error::{Error, Result};
 use crate::logs::rows::Batch;
 use crate::table::Table;
@@ -31,9 +31,6 @@ const FEW: usize = 16;
 
 /// Rows of which less than one in so many of their batch waits are copied out of it.
 const ALONE: usize = 4;
-
-/// Bytes of a file that is large enough: opening a file costs as much as to read some columns of a row group.
-const FILE_BYTES: usize = 32 << 20;
 
 /// Microseconds of a UTC day.
 pub const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -59,8 +56,6 @@ pub struct Writer {
     identified: bool,
     settings: WriterSettings,
     days: BTreeMap<i32, Waiting>,
-    /// Files that take more rows, in the order in which they were added to.
-    open: Vec<OpenFile>,
     turn: u64,
     /// The last batch, with the bytes that one of its rows takes.
     measured: Option<(Arc<Batch>, usize)>,
@@ -112,7 +107,7 @@ impl Waiting {
 
 impl Writer {
     pub(super) fn new(table: &'static Table, identified: bool, settings: WriterSettings) -> Self {
-        Writer { table, identified, settings, days: BTreeMap::new(), open: Vec::new(), turn: 0, measured: None }
+        Writer { table, identified, settings, days: BTreeMap::new(), turn: 0, measured: None }
     }
 
     /// The table that it writes.
@@ -188,29 +183,8 @@ impl Writer {
         days.into_iter().filter_map(|day| self.take(day)).collect()
     }
 
-    /// Takes a file that has rows of its day, for more of them. Returns files that are large enough, and those that were not
-    /// added to for longest until at most `keep` bytes wait.
-    pub fn keep_open(&mut self, file: OpenFile, keep: usize) -> Result<Vec<Part>> {
-        let mut closed = Vec::new();
-        if file.bytes() >= FILE_BYTES {
-            closed.push(file.close()?);
-        } else {
-            self.open.push(file);
-        }
-        while self.open.iter().map(OpenFile::bytes).sum::<usize>() > keep {
-            closed.push(self.open.remove(0).close()?);
-        }
-        Ok(closed)
-    }
-
-    /// All files that wait for more rows.
-    pub fn close(&mut self) -> Result<Vec<Part>> {
-        self.open.drain(..).map(OpenFile::close).collect()
-    }
-
     fn take(&mut self, date: i32) -> Option<Job> {
         let waiting = self.days.remove(&date)?;
-        let open = self.open.iter().position(|file| file.date() == date);
         Some(Job {
             table: self.table,
             identified: self.identified,
@@ -218,7 +192,7 @@ impl Writer {
             zstd_level: self.settings.zstd_level,
             batches: waiting.batches,
             rows: waiting.rows,
-            file: open.map(|place| self.open.remove(place)),
+            file: None,
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::intake::bodies::BodyReader;
 use crate::intake::{Fetched, Found, Intake};
 use crate::lake::objects::{self as record, OBJECTS, ObjectRow};
-use crate::lake::{Job, Journal, Lake, OpenFile, Part, Writer, WriterSettings, day_of, times};
+use crate::lake::{Job, Journal, Lake, OpenFile, OpenFiles, Part, Writer, WriterSettings, day_of, times};
 use crate::logs::LOG_TYPES;
 use crate::logs::framing;
 use crate::logs::sink::QUARANTINE;
@@ -150,6 +150,7 @@ struct Walk<'a> {
     progress: &'a ProgressBar,
     writers: Vec<Writer>,
     quarantine: Writer,
+    files: OpenFiles,
     objects: Vec<ObjectRow>,
     rows: usize,
     waiting: Summary,
@@ -161,14 +162,15 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(lake: &'a Lake, journal: &'a mut Journal, settings: &'a Ingest, progress: &'a ProgressBar) -> Self {
-        let files = WriterSettings::default();
+        let how = WriterSettings::default();
         Walk {
             lake,
             journal,
             settings,
             progress,
-            writers: LOG_TYPES.iter().map(|log| lake.writer(log.table, files)).collect(),
-            quarantine: lake.writer(&QUARANTINE, files),
+            writers: LOG_TYPES.iter().map(|log| lake.writer(log.table, how)).collect(),
+            quarantine: lake.writer(&QUARANTINE, how),
+            files: OpenFiles::default(),
             objects: Vec::new(),
             rows: 0,
             waiting: Summary::new(),
@@ -338,24 +340,19 @@ impl<'a> Walk<'a> {
         if keep == 0 {
             jobs.extend(self.quarantine.drain());
         }
+        jobs.iter_mut().for_each(|job| self.files.join(job));
         Ok(jobs)
     }
 
     /// Keeps a file for more rows of its day, and uploads those that are complete.
     fn keep_open(&mut self, file: OpenFile) -> Result<()> {
-        let table = file.table().name;
-        let own = self.writers.iter_mut().find(|writer| writer.table().name == table);
-        let keep = self.settings.memory / FILES_SHARE;
-        let complete = own.unwrap_or(&mut self.quarantine).keep_open(file, keep)?;
+        let complete = self.files.keep(file, self.settings.memory / FILES_SHARE)?;
         complete.into_iter().for_each(|part| self.upload(part));
         Ok(())
     }
 
     fn close_files(&mut self) -> Result<()> {
-        let mut complete = Vec::new();
-        for writer in self.writers.iter_mut().chain([&mut self.quarantine]) {
-            complete.extend(writer.close()?);
-        }
+        let complete = self.files.close()?;
         complete.into_iter().for_each(|part| self.upload(part));
         Ok(())
     }
