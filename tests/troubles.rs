@@ -99,6 +99,7 @@ fn asked_to_end_while_its_lake_is_gone_it_ends_and_the_next_start_goes_on() {
     let address = free_address();
     let follower = start(folder.path(), logs.to_str().unwrap(), &address, &[]);
     wait_for(&address, "/metrics", |_, body| body.contains("\ntrailhound_objects_total 1\n"));
+    wait_for(&address, "/readyz", |status, _| status == 200);
     std::fs::rename(&lake, &away).unwrap();
     std::fs::write(&lake, "in its place").unwrap();
     put(&logs, "b.json.gz", &trail(10..20));
@@ -111,4 +112,24 @@ fn asked_to_end_while_its_lake_is_gone_it_ends_and_the_next_start_goes_on() {
     let done = run(&["follow", logs, "--once", "--lake", lake, "--rule", "stopped_trail", "-q"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(count(lake.as_ref()), 20);
+}
+
+#[test]
+fn events_of_a_write_that_failed_are_stored_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("in"), folder.path().join("lake"));
+    put(&logs, "a.json.gz", &trail(0..10));
+    let address = free_address();
+    let follower = start(folder.path(), logs.to_str().unwrap(), &address, &[]);
+    wait_for(&address, "/metrics", |_, body| body.contains("\ntrailhound_objects_total 1\n"));
+    wait_for(&address, "/readyz", |status, _| status == 200);
+    // The events are of the day after, whose folder cannot be made.
+    let obstacle = lake.join("cloudtrail/date=2026-10-02");
+    std::fs::write(&obstacle, "in its place").unwrap();
+    put(&logs, "b.json.gz", &trail(1440..1450));
+    wait_for(&address, "/readyz", |status, body| status == 503 && body.contains("because"));
+    std::fs::remove_file(&obstacle).unwrap();
+    wait_for(&address, "/metrics", |_, body| body.contains("\ntrailhound_objects_total 2\n"));
+    assert_eq!(end(follower).0, Some(0));
+    assert_eq!(count(&lake), 20);
 }

@@ -35,7 +35,7 @@ pub struct Journal {
     seen: HashSet<u128>,
     known: HashMap<&'static str, Known>,
     span: i64,
-    /// True when the last publish decided and did not come to its end.
+    /// True from when events are asked about until they are published to the end.
     unfinished: bool,
 }
 
@@ -47,8 +47,11 @@ impl Journal {
         Ok(Journal { tables, seen: HashSet::new(), known: HashMap::new(), span, unfinished: false })
     }
 
-    /// Takes in what others published since it was opened.
+    /// Takes in what others published since it was opened, and forgets events that were asked about and not published.
     pub async fn refresh(&mut self) -> Result<()> {
+        if self.unfinished {
+            self.known.clear();
+        }
         let before = version(&self.tables, &OBJECTS)?;
         for pinned in self.tables.values_mut() {
             pinned.reload().await?;
@@ -74,6 +77,7 @@ impl Journal {
 
     /// Identities of the events in a table: those of the lake, and those that were asked about since.
     pub fn known(&mut self, table: &'static Table) -> Result<&mut Known> {
+        self.unfinished = true;
         match self.known.entry(table.name) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(place) => {
@@ -96,7 +100,8 @@ impl Journal {
     /// Makes files and the record of their objects visible: all, or nothing.
     ///
     /// [`Error::Conflict`] means that another ingest was faster; begin again, because it may have stored the same events.
-    /// After any other error, what was decided is finished by [`Journal::refresh`], or by the next journal.
+    /// After any error, what was decided is finished by [`Journal::refresh`], which comes before anything else, or by the
+    /// next journal.
     pub async fn publish(&mut self, parts: &[Part], objects: &[Part], fingerprints: &[u128]) -> Result<()> {
         let mut pending: HashMap<&str, Vec<Add>> = HashMap::new();
         for part in parts {

@@ -266,17 +266,23 @@ impl Follower<'_> {
     }
 
     /// Makes ready for another attempt: takes in what others did to the lake, and opens it anew when that fails.
-    async fn recover(&mut self, error: Error, pause: &mut Duration) -> Result<()> {
-        match error {
-            Error::Conflict => self.board.update(|standing| standing.conflicts += 1),
-            error => self.wait(error, pause).await?,
+    async fn recover(&mut self, mut error: Error, pause: &mut Duration) -> Result<()> {
+        loop {
+            match error {
+                Error::Conflict => self.board.update(|standing| standing.conflicts += 1),
+                error => self.wait(error, pause).await?,
+            }
+            if self.journal.refresh().await.is_ok() {
+                return Ok(());
+            }
+            match self.lake.begin_in_spans(SPAN).await {
+                Ok(journal) => {
+                    self.journal = journal;
+                    return Ok(());
+                }
+                Err(failed) => error = failed,
+            }
         }
-        if self.journal.refresh().await.is_err()
-            && let Ok(journal) = self.lake.begin_in_spans(SPAN).await
-        {
-            self.journal = journal;
-        }
-        Ok(())
     }
 
     async fn step(&mut self, step: Step) -> Result<()> {

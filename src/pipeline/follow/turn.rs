@@ -75,10 +75,14 @@ impl Follower<'_> {
     /// Publishes what the lake does not have of these objects, however often another process is faster.
     async fn read(&mut self, objects: &[Found], summary: &mut Summary) -> Result<()> {
         let mut pause = FIRST_PAUSE;
+        // What an attempt or another process published meanwhile is not unchanged.
+        let mut is_told = false;
         loop {
             let outcome = async {
                 let (new, unchanged) = unread(&mut self.journal, objects).await?;
-                summary.unchanged += unchanged;
+                if !std::mem::replace(&mut is_told, true) {
+                    summary.unchanged += unchanged;
+                }
                 if new.is_empty() { Ok(()) } else { self.reading.read(&mut self.journal, new, summary).await }
             };
             let Err(error) = outcome.await else { break };
