@@ -348,6 +348,32 @@ fn first_times_are_found_without_reading_all() {
     );
 }
 
+#[test]
+fn first_times_of_very_many_groups_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, lake) = (folder.path().join("logs"), folder.path().join("lake"));
+    // Each of twenty days has 4,500 ids of its own, and one that all have.
+    for day in 0..20 {
+        let mut records: Vec<Value> = (0..4_500).map(|number| record(day * 1440 + number % 1440)).collect();
+        for (number, record) in records.iter_mut().enumerate() {
+            record["eventID"] = json!(format!("{day}-{number}"));
+            record["requestID"] = json!(if number == 0 { "all".to_owned() } else { format!("{day}-{number}") });
+        }
+        put(&logs, &format!("{day}.json.gz"), &gzip(json!({ "Records": records }).to_string().as_bytes()));
+    }
+    ingest(&lake, &logs);
+    let firsts = "SELECT requestID, min(eventTime) AS began FROM cloudtrail GROUP BY 1";
+    let rows = query(
+        &lake,
+        &format!(
+            "SELECT count(*) AS n, count(DISTINCT date_trunc('day', began)) AS days,              min(began) FILTER (WHERE requestID = 'all') AS began FROM ({firsts})"
+        ),
+    );
+    assert_eq!(rows, [json!({ "n": 20 * 4_499 + 1, "days": 20, "began": "2026-10-01T00:00:00Z" })]);
+    let plan = query(&lake, &format!("EXPLAIN ANALYZE {firsts}"));
+    assert!(plan.iter().any(|row| row.to_string().contains("files_passed_over=0")));
+}
+
 /// An account has events from the first day on, another from the tenth, a third on the fifteenth alone; some events of the
 /// fourth have none.
 fn account_record(day: u32, minute: u32) -> Value {

@@ -33,6 +33,8 @@ use crate::lake::values::{Texts, texts};
 const FIRST_FILES: usize = 8;
 /// Files whose dictionaries are read at a time: from a bucket, each takes a while.
 const DICTIONARIES: usize = 32;
+/// Groups whose first times are remembered, some megabytes. With more, few files have known ones alone.
+const MOST_GROUPS: usize = 1 << 16;
 
 /// Puts a [`FirstsExec`] between a scan and the first times of its groups.
 ///
@@ -198,13 +200,15 @@ impl Walk {
     ) -> Result<()> {
         let mut known = Known::new();
         let mut most = FIRST_FILES;
+        let mut taken = 0;
         let mut files = stream::iter(0..self.files.len()).map(|place| self.clone().file(place)).buffered(DICTIONARIES);
-        loop {
+        while known.len() <= MOST_GROUPS {
             let mut next = Vec::new();
             let before = passed_over.value();
             while next.len() < most
                 && let Some(file) = files.next().await
             {
+                taken += 1;
                 let Some((begin, file, texts)) = file else { continue };
                 let is_known = |text: &Option<String>| known.get(text).is_some_and(|first| *first <= begin);
                 if texts.is_some_and(|texts| texts.iter().all(is_known)) {
@@ -221,13 +225,22 @@ impl Walk {
             let mut batches = execute_stream(self.scan_of(next, &context)?, context.clone())?;
             while let Some(batch) = batches.next().await {
                 let batch = batch?;
-                self.note(&batch, &mut known)?;
+                if known.len() <= MOST_GROUPS {
+                    self.note(&batch, &mut known)?;
+                }
                 // Nobody wants more.
                 if rows.send(Ok(batch)).await.is_err() {
                     return Ok(());
                 }
             }
         }
+        drop((files, known));
+        let rest = self.files.iter().skip(taken).map(|(_, file)| file.clone()).collect();
+        let mut batches = execute_stream(self.scan_of(rest, &context)?, context)?;
+        while let Some(batch) = batches.next().await
+            && rows.send(batch).await.is_ok()
+        {}
+        Ok(())
     }
 
     /// A file with the time that none of its rows is before, and the texts of the group's column, where it tells.

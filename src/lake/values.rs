@@ -15,6 +15,8 @@ use datafusion::parquet::file::reader::{ChunkReader, Length, SerializedPageReade
 
 /// Bytes of a dictionary with more texts than are worth asking for.
 const MOST_BYTES: u64 = 64 << 10;
+/// Texts of a column that are told at most: of many files they are in memory at a time.
+const MOST_TEXTS: usize = 4_096;
 
 /// Texts of a column, null as none.
 pub type Texts = HashSet<Option<String>>;
@@ -46,6 +48,9 @@ pub async fn texts(mut reader: Box<dyn AsyncFileReader + Send>, column: &str) ->
         }
         let bytes = reader.get_bytes(begin..end).await.ok()?;
         add(dictionary(Part { begin, bytes }, chunk)?, &mut texts)?;
+        if texts.len() > MOST_TEXTS {
+            return None;
+        }
     }
     Some(texts)
 }
