@@ -4,6 +4,7 @@
 mod records;
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -11,10 +12,10 @@ use datafusion::prelude::SessionContext;
 use records::record;
 use trailhound::error::Error;
 use trailhound::lake::objects::{OBJECTS, fingerprint};
-use trailhound::lake::{Journal, Lake, OpenFiles, Part, Position};
+use trailhound::lake::{Job, Journal, Lake, OpenFiles, Part, Position};
 use trailhound::logs::LOG_TYPES;
 use trailhound::logs::rows::Rows;
-use trailhound::table::Table;
+use trailhound::table::{Kind, Table};
 
 /// Name of an object.
 fn uri(object: u32) -> String {
@@ -22,7 +23,7 @@ fn uri(object: u32) -> String {
 }
 
 /// Publishes the records of one object each.
-async fn publish(lake: &Lake, journal: &mut Journal, objects: std::ops::Range<u32>) {
+async fn publish(lake: &Lake, journal: &mut Journal, objects: Range<u32>) {
     for object in objects {
         let (part, print) = record(lake, &uri(object)).await;
         journal.publish(&[], &[part], &[print]).await.unwrap();
@@ -85,24 +86,55 @@ async fn files_take_rows_of_their_table_and_day_and_share_the_memory() {
     let folder = tempfile::tempdir().unwrap();
     let [one, other] = [LOG_TYPES[0].table, LOG_TYPES[1].table];
     let lake = Lake::at(folder.path().to_str().unwrap(), vec![one, other], vec![]).await.unwrap();
-    let job = |table, id| {
-        let mut rows = Rows::new(table);
-        rows.finish(1_790_000_000_000_000, 0, id);
-        let mut writer = lake.writer(table, Default::default());
-        writer.push_all(rows.take("file:///1.json").unwrap());
-        writer.drain().remove(0)
-    };
-    let told =
-        |parts: &[Part]| -> Vec<(&str, u64)> { parts.iter().map(|part| (part.table().name, part.rows())).collect() };
     let mut files = OpenFiles::default();
-    assert_eq!(told(&files.keep(job(one, 7).encode().unwrap(), usize::MAX).unwrap()), []);
-    assert_eq!(told(&files.keep(job(other, 8).encode().unwrap(), usize::MAX).unwrap()), []);
-    let mut more = job(one, 9);
+    assert_eq!(told(&files.add(job(&lake, one, 0..1, "").encode().unwrap()).unwrap()), []);
+    assert_eq!(told(&files.add(job(&lake, other, 1..2, "").encode().unwrap()).unwrap()), []);
+    let mut more = job(&lake, one, 2..3, "");
     files.join(&mut more);
-    let file = more.encode().unwrap();
-    let memory = file.bytes();
-    assert_eq!(told(&files.keep(file, memory).unwrap()), [(other.name, 1)], "added to less lately");
-    assert_eq!(told(&files.close().unwrap()), [(one.name, 2)]);
+    let encoded = more.encode().unwrap();
+    let memory = encoded.file.bytes();
+    assert!(memory > 64 << 10, "a file that is open takes more than its rows");
+    assert_eq!(told(&files.add(encoded).unwrap()), []);
+    assert_eq!(told(&files.shrink(memory).unwrap()), [(other.name, 1)], "added to less lately");
+    assert_eq!(told(&files.shrink(0).unwrap()), [(one.name, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_do_not_compress_a_column_take_no_rows_that_fill_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = LOG_TYPES[0].table;
+    let lake = Lake::at(folder.path().to_str().unwrap(), vec![table], vec![]).await.unwrap();
+    let long = "much of the same ".repeat(1_000);
+    let mut files = OpenFiles::default();
+    files.add(job(&lake, table, 0..100, "").encode().unwrap()).unwrap();
+    let mut more = job(&lake, table, 100..200, &long);
+    files.join(&mut more);
+    let encoded = more.encode().unwrap();
+    assert!(encoded.file.bytes() < 1 << 20, "{} bytes", encoded.file.bytes());
+    assert_eq!(told(&files.add(encoded).unwrap()), [(table.name, 100)]);
+    let mut more = job(&lake, table, 200..300, "");
+    files.join(&mut more);
+    assert_eq!(told(&files.add(more.encode().unwrap()).unwrap()), [], "a compressed column may be empty");
+    assert_eq!(told(&files.shrink(0).unwrap()), [(table.name, 200)]);
+}
+
+/// Rows of a day with ids of these numbers, and with JSON where there is a note.
+fn job(lake: &Lake, table: &'static Table, numbers: Range<u32>, note: &str) -> Job {
+    let column = table.stored_columns().position(|column| column.kind == Kind::Json).unwrap();
+    let mut rows = Rows::new(table);
+    for number in numbers {
+        if !note.is_empty() {
+            rows.text(column, &format!(r#"{{"number": {number}, "note": "{note}"}}"#));
+        }
+        rows.finish(1_790_000_000_000_000, u64::from(number), u128::from(number));
+    }
+    let mut writer = lake.writer(table, Default::default());
+    writer.push_all(rows.take("file:///1.json").unwrap());
+    writer.drain().remove(0)
+}
+
+fn told(parts: &[Part]) -> Vec<(&str, u64)> {
+    parts.iter().map(|part| (part.table().name, part.rows())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +148,7 @@ async fn a_publish_that_was_decided_is_finished_after_an_error() {
     rows.finish(1_790_000_000_000_000, 0, 7);
     let mut writer = lake.writer(table, Default::default());
     writer.push_all(rows.take("file:///1.json").unwrap());
-    let mut part = writer.drain().remove(0).encode().unwrap().close().unwrap();
+    let mut part = writer.drain().remove(0).encode().unwrap().file.close().unwrap();
     lake.store(&mut part).await.unwrap();
     let (object, print) = record(&lake, &uri(1)).await;
 

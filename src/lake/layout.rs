@@ -19,15 +19,17 @@ const ENOUGH: usize = 32;
 /// What is special about columns of one file, by name.
 #[derive(Debug, Default)]
 pub struct Layout {
-    /// Columns of few values, which are not compressed: positions in a dictionary hardly get smaller, and whoever reads a row
+    /// Columns of few values or none, which are not compressed: positions in a dictionary hardly get smaller, and whoever reads a row
     /// group sets up a decompressor for each column that is compressed, which takes longer than the values.
     pub plain: Vec<String>,
     /// Columns of ids, which have no dictionary: whoever wants one row would have to unpack all of it.
     pub unique: Vec<String>,
+    /// Columns of JSON, and of texts of which at least every other one is new: not compressed they would take space.
+    large: Vec<String>,
 }
 
 impl Layout {
-    /// That of a file of `table` with these rows. `blanks` says which columns have no value in them.
+    /// That of a file of `table` that begins with these rows. `blanks` says which columns have no value in them.
     pub fn of(table: &Table, batches: &[Arc<Batch>], rows: &[Place], blanks: &[Option<ArrayRef>]) -> Layout {
         let mut layout = Layout::default();
         let step = rows.len().div_ceil(SAMPLE).max(1);
@@ -52,8 +54,12 @@ impl Layout {
                     if distinct == sample.len() && distinct >= ENOUGH {
                         layout.unique.push(column.stored_name());
                     }
-                    // Rare JSON is long.
-                    column.kind == Kind::Text && distinct > 0 && distinct * ROWS_PER_VALUE <= sample.len()
+                    // JSON is long, even where it is rare.
+                    let is_json = column.kind == Kind::Json;
+                    if is_json || (distinct > sample.len() / 2 && sample.len() >= ROWS_PER_VALUE) {
+                        layout.large.push(column.stored_name());
+                    }
+                    !is_json && distinct > 0 && distinct * ROWS_PER_VALUE <= sample.len()
                 }
                 _ => false,
             };
@@ -62,5 +68,10 @@ impl Layout {
             }
         }
         layout
+    }
+
+    /// True when a file that is kept like this may take rows for which `other` was made.
+    pub fn suits(&self, other: &Layout) -> bool {
+        !self.plain.iter().any(|name| other.large.contains(name))
     }
 }

@@ -33,7 +33,7 @@ pub use commit::Journal;
 pub use files::File;
 pub use known::Known;
 pub use open::OpenFiles;
-pub use parquet::{Job, OpenFile, Part};
+pub use parquet::{Encoded, Job, OpenFile, Part};
 use pinned::Pinned;
 pub use since::{Commit, Position};
 pub use writer::{MICROS_PER_DAY, Writer, WriterSettings, day_of, times};

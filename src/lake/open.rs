@@ -1,6 +1,6 @@
 //! Files that wait for more rows of their day, of all tables that are written side by side.
 
-use super::parquet::{Job, OpenFile, Part};
+use super::parquet::{Encoded, Job, OpenFile, Part};
 use crate::error::Result;
 
 /// Bytes of a file that is large enough: opening a file costs as much as to read some columns of a row group.
@@ -22,23 +22,26 @@ impl OpenFiles {
         }
     }
 
-    /// Takes a file for more rows. Returns files that are large enough, and those that were not added to for longest until at
-    /// most `keep` bytes wait.
-    pub fn keep(&mut self, file: OpenFile, keep: usize) -> Result<Vec<Part>> {
-        let mut closed = Vec::new();
-        if file.bytes() >= FILE_BYTES {
-            closed.push(file.close()?);
+    /// Takes a file for more rows. Returns those that are complete: large enough, or not suited for the rows that came.
+    pub fn add(&mut self, encoded: Encoded) -> Result<Vec<Part>> {
+        let mut complete = Vec::from_iter(encoded.closed);
+        if encoded.file.bytes() >= FILE_BYTES {
+            complete.push(encoded.file.close()?);
         } else {
-            self.files.push(file);
+            self.files.push(encoded.file);
         }
-        while self.files.iter().map(OpenFile::bytes).sum::<usize>() > keep {
-            closed.push(self.files.remove(0).close()?);
-        }
-        Ok(closed)
+        Ok(complete)
     }
 
-    /// All of them; none waits any more.
-    pub fn close(&mut self) -> Result<Vec<Part>> {
-        self.files.drain(..).map(OpenFile::close).collect()
+    /// Closes files that were not added to for longest, until the others take at most `keep` bytes; with 0, all.
+    pub fn shrink(&mut self, keep: usize) -> Result<Vec<Part>> {
+        let mut complete = Vec::new();
+        let mut bytes: usize = self.files.iter().map(OpenFile::bytes).sum();
+        while bytes > keep {
+            let file = self.files.remove(0);
+            bytes -= file.bytes();
+            complete.push(file.close()?);
+        }
+        Ok(complete)
     }
 }

@@ -44,6 +44,10 @@ const SORTED_BYTES: usize = 16 << 20;
 /// Bytes of a text that statistics keep: URIs of objects begin alike and differ only after account, Region and day.
 const STATISTICS_BYTES: usize = 256;
 
+/// Bytes that a file takes in memory while it is open, beside those that are written: what it will say of its columns and row
+/// groups. Of made CloudTrail with a few rows each, by the peak of an ingest.
+const OPEN_BYTES: usize = 160 << 10;
+
 /// A file of a table that is written and not yet visible.
 #[derive(Debug)]
 pub struct Part {
@@ -65,7 +69,17 @@ pub struct OpenFile {
     date: i32,
     rows: usize,
     schema: SchemaRef,
+    layout: Layout,
     writer: Box<ArrowWriter<Vec<u8>>>,
+}
+
+/// Rows that were encoded.
+#[derive(Debug)]
+pub struct Encoded {
+    /// The file that has them.
+    pub file: OpenFile,
+    /// The file that was to take them, where it keeps its columns otherwise.
+    pub closed: Option<Part>,
 }
 
 /// Rows of one day that will become a file, or row groups of one.
@@ -84,13 +98,14 @@ pub struct Job {
 
 impl Job {
     /// Sorts and encodes the rows. Takes most of the time of an ingest: run it on a thread pool.
-    pub fn encode(mut self) -> Result<OpenFile> {
+    pub fn encode(mut self) -> Result<Encoded> {
         self.sort();
         self.cluster();
         let blanks = self.blanks();
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => OpenFile::new(&self, &blanks)?,
+        let layout = Layout::of(self.table, &self.batches, &self.rows, &blanks);
+        let (mut file, closed) = match self.file.take() {
+            Some(file) if file.layout.suits(&layout) => (file, None),
+            other => (OpenFile::new(&self, layout)?, other.map(OpenFile::close).transpose()?),
         };
         for rows in self.rows.chunks(self.rows_at_a_time()) {
             let batch = self.sorted_batch(rows, &blanks, &file.schema)?;
@@ -99,7 +114,7 @@ impl Job {
         // The row group ends: other rows of the day have times of their own.
         file.writer.flush().map_err(|e| cannot_encode(self.table, &e))?;
         file.rows += self.rows.len();
-        Ok(file)
+        Ok(Encoded { file, closed })
     }
 
     /// By event time; rows of one instant keep the order in which they arrived, which is the same on every run.
@@ -198,14 +213,13 @@ impl std::fmt::Debug for OpenFile {
 }
 
 impl OpenFile {
-    /// One without rows, laid out for those of `job`.
-    fn new(job: &Job, blanks: &[Option<ArrayRef>]) -> Result<OpenFile> {
+    /// One without rows, for those of `job`.
+    fn new(job: &Job, layout: Layout) -> Result<OpenFile> {
         let schema = file_schema(job.table, job.identified);
-        let layout = Layout::of(job.table, &job.batches, &job.rows, blanks);
         let properties = properties(job.table, job.zstd_level, &layout, ROW_GROUP_ROWS)?;
         let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties));
         let writer = writer.map_err(|e| cannot_encode(job.table, &e))?;
-        Ok(OpenFile { table: job.table, date: job.date, rows: 0, schema, writer: Box::new(writer) })
+        Ok(OpenFile { table: job.table, date: job.date, rows: 0, schema, layout, writer: Box::new(writer) })
     }
 
     /// The table that the file belongs to.
@@ -218,12 +232,12 @@ impl OpenFile {
         self.date
     }
 
-    /// Bytes so far.
+    /// Bytes that it takes in memory, about.
     pub fn bytes(&self) -> usize {
-        self.writer.bytes_written()
+        OPEN_BYTES + self.writer.bytes_written()
     }
 
-    /// No more rows: writes the footer.
+    /// Writes the footer.
     pub fn close(mut self) -> Result<Part> {
         let metadata = self.writer.finish().map_err(|e| cannot_encode(self.table, &e))?;
         let bytes = std::mem::take(self.writer.inner_mut());

@@ -371,7 +371,7 @@ async fn write(lake: &Lake, batches: Vec<RecordBatch>) -> Result<Vec<Part>> {
     }
     let mut parts = Vec::new();
     for job in writer.drain() {
-        let mut part = job.encode()?.close()?;
+        let mut part = job.encode()?.file.close()?;
         lake.store(&mut part).await?;
         parts.push(part);
     }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::intake::bodies::BodyReader;
 use crate::intake::{Fetched, Found, Intake};
 use crate::lake::objects::{self as record, OBJECTS, ObjectRow};
-use crate::lake::{Job, Journal, Lake, OpenFile, OpenFiles, Part, Writer, WriterSettings, day_of, times};
+use crate::lake::{Encoded, Job, Journal, Lake, OpenFiles, Part, Writer, WriterSettings, day_of, times};
 use crate::logs::LOG_TYPES;
 use crate::logs::framing;
 use crate::logs::sink::QUARANTINE;
@@ -139,7 +139,7 @@ impl<'a> Reading<'a> {
 /// What the pool hands back.
 enum Done {
     Decoded(u64, Vec<ReadObject>),
-    Encoded(Result<OpenFile>),
+    Encoded(Result<Encoded>),
 }
 
 /// One attempt: everything since the journal was opened.
@@ -231,8 +231,9 @@ impl<'a> Walk<'a> {
                 });
                 encoding += 1;
             }
+            let complete = self.files.shrink(keep / FILES_SHARE)?;
+            self.upload(complete);
             if (finished || full) && encoding == 0 {
-                self.close_files()?;
                 self.publish().await?;
                 if finished {
                     return Ok(());
@@ -244,9 +245,10 @@ impl<'a> Walk<'a> {
                     decoding -= 1;
                     out_of_turn.insert(turn, read);
                 }
-                Some(Done::Encoded(file)) => {
+                Some(Done::Encoded(encoded)) => {
                     encoding -= 1;
-                    self.keep_open(file?)?;
+                    let complete = self.files.add(encoded?)?;
+                    self.upload(complete);
                 }
                 None => return Ok(()),
             }
@@ -344,25 +346,14 @@ impl<'a> Walk<'a> {
         Ok(jobs)
     }
 
-    /// Keeps a file for more rows of its day, and uploads those that are complete.
-    fn keep_open(&mut self, file: OpenFile) -> Result<()> {
-        let complete = self.files.keep(file, self.settings.memory / FILES_SHARE)?;
-        complete.into_iter().for_each(|part| self.upload(part));
-        Ok(())
-    }
-
-    fn close_files(&mut self) -> Result<()> {
-        let complete = self.files.close()?;
-        complete.into_iter().for_each(|part| self.upload(part));
-        Ok(())
-    }
-
-    fn upload(&mut self, mut part: Part) {
-        let lake = self.lake.clone();
-        self.uploads.spawn(async move {
-            lake.store(&mut part).await?;
-            Ok(part)
-        });
+    fn upload(&mut self, complete: Vec<Part>) {
+        for mut part in complete {
+            let lake = self.lake.clone();
+            self.uploads.spawn(async move {
+                lake.store(&mut part).await?;
+                Ok(part)
+            });
+        }
     }
 
     /// Publishes everything taken so far.
@@ -373,7 +364,7 @@ impl<'a> Walk<'a> {
             journal_writer.push_all(batch);
             let mut records = Vec::new();
             for job in journal_writer.drain() {
-                let mut part = job.encode()?.close()?;
+                let mut part = job.encode()?.file.close()?;
                 self.lake.store(&mut part).await?;
                 records.push(part);
             }
